@@ -1,0 +1,1 @@
+"""The REST API: fields to command to answer, resource by resource."""

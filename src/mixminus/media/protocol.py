@@ -1,0 +1,275 @@
+"""What the control process and a media worker say to each other.
+
+Frames on a local stream socket: a 4-byte big-endian length, then one msgpack-encoded :class:`Request` (control → worker)
+or :class:`Reply` / event (worker → control). Every request carries an id and is answered by exactly one reply. Events
+come unasked, in the order in which they happened. All times are ``CLOCK_MONOTONIC`` nanoseconds, which both processes share.
+
+Hearing is sent in factored form. Every source (a leg, a player) has a ``talk`` mask, every listener (a leg, a tap) a
+``hear`` mask, 64 bits each, meaning given by :mod:`mixminus.calls.hearing`. Listener L hears source S of the same room
+exactly when ``hear[L] & talk[S] != 0`` and L is not S. 0, the default, is silence.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Address: TypeAlias = tuple[str, int]
+"""Literal IP address (v4 or v6) and UDP port."""
+
+Codec: TypeAlias = Literal["PCMU", "PCMA"]
+
+
+class OpenLeg(msgspec.Struct, frozen=True, tag=True):
+    """Begin sending to and receiving from one RTP peer.
+
+    ``remote`` is the address of the SDP, keyed at once. With ``latch_hosts`` the first valid packet on ``port`` from one of
+    these hosts may claim the leg instead, once, and only until a packet from ``remote`` has come (symmetric RTP, RFC 4961).
+    ``ssrc``, first sequence number and timestamp of what we send are the worker's own choice (RFC 3550 §8, §5.1).
+    """
+
+    leg: str
+    room: str
+    port: int
+    """Local UDP port, one of the pool's."""
+    remote: Address | None
+    codec: Codec = "PCMU"
+    payload_type: int = 0
+    dtmf_payload_type: int | None = None
+    """RFC 4733 telephone-event payload type, if negotiated."""
+    latch_hosts: tuple[str, ...] = ()
+    send: bool = True
+    """False: the peer asked us not to send (its SDP is ``sendonly`` or ``inactive``)."""
+    receive: bool = True
+    talk: int = 0
+    hear: int = 0
+
+
+class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
+    """New signalling for a leg (re-INVITE): replaces address, codec and direction; jitter buffer and sender state stay."""
+
+    leg: str
+    remote: Address | None
+    codec: Codec = "PCMU"
+    payload_type: int = 0
+    dtmf_payload_type: int | None = None
+    latch_hosts: tuple[str, ...] = ()
+    send: bool = True
+    receive: bool = True
+
+
+class MoveLeg(msgspec.Struct, frozen=True, tag=True):
+    """Put a leg into another room of the same worker."""
+
+    leg: str
+    room: str
+    talk: int
+    hear: int
+
+
+class CloseLeg(msgspec.Struct, frozen=True, tag=True):
+    leg: str
+
+
+class Hearing(msgspec.Struct, frozen=True):
+    """One row of the factored matrix."""
+
+    leg: str
+    talk: int
+    hear: int
+
+
+class SetHearing(msgspec.Struct, frozen=True, tag=True):
+    """Replace the masks of these legs of a room, all at one tick. Legs not named keep theirs."""
+
+    room: str
+    legs: tuple[Hearing, ...]
+
+
+class Play(msgspec.Struct, frozen=True, tag=True):
+    """Add a source that is not a leg: a prompt, music, a beep.
+
+    ``source`` is the path of a mono 16-bit WAV file at 8 kHz, or a built-in: ``beep:1``, ``beep:2``, ``music``, ``ringback``, ``silence:MS``.
+    """
+
+    player: str
+    room: str
+    source: str
+    talk: int
+    loop: bool = False
+    gain: float = 1.0
+
+
+class StopPlay(msgspec.Struct, frozen=True, tag=True):
+    player: str
+
+
+class SendDigits(msgspec.Struct, frozen=True, tag=True):
+    """Send RFC 4733 events to a leg: ``0-9*#A-D``, ``w`` waits 0.5 s, ``W`` 1 s. Refused if the leg negotiated no telephone-event."""
+
+    leg: str
+    digits: str
+
+
+class StartTap(msgspec.Struct, frozen=True, tag=True):
+    """Record what a listener with mask ``hear`` would hear in a room, into the spool folder ``spool``.
+
+    Sent again after a worker was replaced, with the same ``tap`` and ``spool``: the new worker goes on in a new segment, and
+    the time between is a marked gap.
+    """
+
+    tap: str
+    room: str
+    hear: int
+    spool: str
+    paused: bool = False
+
+
+class PauseTap(msgspec.Struct, frozen=True, tag=True):
+    tap: str
+
+
+class ResumeTap(msgspec.Struct, frozen=True, tag=True):
+    tap: str
+
+
+class StopTap(msgspec.Struct, frozen=True, tag=True):
+    """End a tap. Acknowledged at once; :class:`TapClosed` follows when its last block is on disk."""
+
+    tap: str
+
+
+class GetStats(msgspec.Struct, frozen=True, tag=True):
+    """Ask for :class:`Stats` as the reply's value."""
+
+
+Command: TypeAlias = (
+    OpenLeg
+    | UpdateLeg
+    | MoveLeg
+    | CloseLeg
+    | SetHearing
+    | Play
+    | StopPlay
+    | SendDigits
+    | StartTap
+    | PauseTap
+    | ResumeTap
+    | StopTap
+    | GetStats
+)
+
+
+class Request(msgspec.Struct, frozen=True, tag=True):
+    id: int
+    command: Command
+
+
+class LegStats(msgspec.Struct, frozen=True):
+    """Counters of one leg since it opened. Packets unless a unit is named."""
+
+    leg: str
+    received: int = 0
+    lost: int = 0
+    """Frames never played because they did not come in time."""
+    late: int = 0
+    duplicate: int = 0
+    concealed: int = 0
+    """Frames of concealment played while the peer was talking."""
+    sent: int = 0
+    jitter_ms: float = 0.0
+    delay_ms: float = 0.0
+    """Present depth of the jitter buffer."""
+    remote: Address | None = None
+
+
+class Stats(msgspec.Struct, frozen=True, tag=True):
+    """The worker's counters since it started."""
+
+    legs: int
+    rooms: int
+    taps: int
+    ticks: int
+    late_ticks: int
+    """Ticks begun more than 5 ms after they were due."""
+    skipped_ticks: int
+    stranger_packets: int
+    """Packets from addresses no leg has, dropped."""
+    malformed_packets: int
+    leg_stats: tuple[LegStats, ...] = ()
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True):
+    """``error`` is empty on success, else one sentence."""
+
+    id: int
+    error: str = ""
+    value: Stats | None = None
+
+
+class LegLatched(msgspec.Struct, frozen=True, tag=True):
+    """The peer's media comes from ``remote``; told once per signalling, also when it is the SDP's own address."""
+
+    leg: str
+    remote: Address
+    at_ns: int
+
+
+class Digit(msgspec.Struct, frozen=True, tag=True):
+    """One key was pressed (RFC 4733), told at its end or after its first packets, once per key press."""
+
+    leg: str
+    key: str
+    duration_ms: int
+    at_ns: int
+
+
+class SpeakStart(msgspec.Struct, frozen=True, tag=True):
+    leg: str
+    at_ns: int
+
+
+class SpeakStop(msgspec.Struct, frozen=True, tag=True):
+    leg: str
+    at_ns: int
+
+
+class PlayEnded(msgspec.Struct, frozen=True, tag=True):
+    """A player that does not loop has played its last sample, or was stopped."""
+
+    player: str
+    at_ns: int
+
+
+class DigitsSent(msgspec.Struct, frozen=True, tag=True):
+    leg: str
+    at_ns: int
+
+
+class TapClosed(msgspec.Struct, frozen=True, tag=True):
+    """Every recorded sample is on disk (``fdatasync`` done). ``samples`` at ``rate`` Hz, paused time left out."""
+
+    tap: str
+    samples: int
+    rate: int
+    at_ns: int
+
+
+class TapFailed(msgspec.Struct, frozen=True, tag=True):
+    """The spool cannot be written; told within 2 s. What was written so far stays."""
+
+    tap: str
+    reason: str
+    samples: int
+    at_ns: int
+
+
+Event: TypeAlias = (
+    LegLatched | Digit | SpeakStart | SpeakStop | PlayEnded | DigitsSent | TapClosed | TapFailed
+)
+
+ToWorker: TypeAlias = Request
+ToControl: TypeAlias = (
+    Reply | LegLatched | Digit | SpeakStart | SpeakStop | PlayEnded | DigitsSent | TapClosed | TapFailed
+)

@@ -1,0 +1,1 @@
+"""From spool to verified file: journal first, announced last."""

@@ -1,0 +1,179 @@
+"""The one table of settings: name, type, default, sentence.
+
+Read once at start-up. Precedence: command line, environment (``MIXMINUS_…``), ``mixminus.toml``, default. Unknown keys
+are refused by name. Nothing reads the environment after this.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from mixminus.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "MIXMINUS_"
+
+
+def _endpoint(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{value!r} is not HOST:PORT, for example 127.0.0.1:8080")
+    return value
+
+
+def _port_range(value: str) -> str:
+    low, separator, high = value.partition("-")
+    if not separator or not low.isdigit() or not high.isdigit() or not 1024 <= int(low) <= int(high) <= 65535:
+        raise ValueError(f"{value!r} is not LOW-HIGH within 1024-65535, for example 20000-29999")
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_endpoint)]
+PortRange = Annotated[str, AfterValidator(_port_range)]
+
+
+def split_host_port(value: str) -> tuple[str, int]:
+    """``"127.0.0.1:8080"`` → ``("127.0.0.1", 8080)``; brackets around an IPv6 host are removed."""
+    host, _, port = value.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Trunk(_Table):
+    """``[[trunk]]``: where plain numbers are dialled. The first trunk whose ``prefix`` fits is taken."""
+
+    name: str = Field(description="For logs and errors.")
+    address: HostPort = Field(description="The carrier's SIP address, HOST:PORT.")
+    transport: Literal["udp", "tcp"] = Field("udp", description="How to reach it.")
+    prefix: str = Field("", description="Numbers beginning with this go here; empty takes all.")
+    username: str = Field("", description="Digest user; empty means no authentication.")
+    password: str = Field("", description="Digest password.")
+    realm: str = Field("", description="Answer challenges of this realm only; empty answers any.")
+
+
+class Number(_Table):
+    """``[[number]]``: an inbound number and the application that answers it."""
+
+    number: str = Field(description="Digits with country code, with or without +.")
+    answer_url: str = Field(description="Fetched when the number is called; answers Plivo XML.")
+    answer_method: Literal["GET", "POST"] = Field("POST", description="How it is fetched.")
+    hangup_url: str = Field("", description="Told when the call ends; empty means the answer_url.")
+
+
+class Settings(_Table):
+    """Everything an operator can set. See ``docs/configuration.md``, which a test holds against this table."""
+
+    http: HostPort = Field("127.0.0.1:8080", description="Address of the REST API. Port 0 takes a free one.")
+    sip: HostPort = Field(
+        "127.0.0.1:5060", description="Address of SIP, UDP and TCP on the same port. Port 0 takes a free one."
+    )
+    rtp_ports: PortRange = Field("20000-29999", description="UDP ports media may use.")
+    rtp_pool: int = Field(
+        32, ge=1, le=512, description="UDP ports opened per media worker; many callers share each."
+    )
+    data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
+    workers: int = Field(1, ge=1, le=64, description="Media worker processes.")
+    dev: bool = Field(False, description="Callbacks and fetches may go to loopback and private addresses.")
+    auth_id: str = Field(
+        "",
+        pattern=r"^(MA[A-Z0-9]{18})?$",
+        description="Main account id: MA and 18 of A-Z, 0-9. Empty: made at first start.",
+    )
+    auth_token: str = Field("", description="Main account token. Empty: made at first start.")
+    public_url: str = Field(
+        "",
+        description="How the outside reaches the API, for URLs in answers and callbacks. Empty: http://HTTP address.",
+    )
+    media_host: str = Field(
+        "", description="Address written into SDP, when it differs from the SIP host (NAT)."
+    )
+    sip_domain: str = Field("", description="Realm and domain of registered endpoints. Empty: the SIP host.")
+    default_answer_url: str = Field(
+        "", description="Answers inbound calls to no known number or endpoint. Empty: those get 404."
+    )
+    default_answer_method: Literal["GET", "POST"] = Field(
+        "POST", description="How default_answer_url is fetched."
+    )
+    callback_retry_hours: float = Field(
+        24.0, ge=0, description="How long an undelivered callback is tried again."
+    )
+    session_expires: int = Field(1800, ge=90, description="SIP session timer, seconds (RFC 4028).")
+    drain_seconds: float = Field(
+        30.0, ge=0, description="How long SIGTERM waits for calls before ending them."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line written."
+    )
+    trunk: tuple[Trunk, ...] = Field((), description="Carriers for plain numbers, a [[trunk]] table each.")
+    number: tuple[Number, ...] = Field((), description="Inbound numbers, a [[number]] table each.")
+
+    @property
+    def rtp_range(self) -> tuple[int, int]:
+        low, _, high = self.rtp_ports.partition("-")
+        return int(low), int(high)
+
+
+def load(
+    overrides: dict[str, Any], *, environ: dict[str, str] | None = None, file: Path | None = None
+) -> Settings:
+    """Fill the table: ``overrides`` (command line; ``None`` means not given) over environment over file.
+
+    Raises :class:`~mixminus.errors.ConfigurationError` naming the setting, where it came from, and the fix.
+    """
+    environ = dict(os.environ) if environ is None else environ
+    path = Path("mixminus.toml") if file is None else file
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for source, table in (
+        (str(path), _read_file(path, required=file is not None)),
+        ("environment", _read_environment(environ)),
+        ("command line", {key: value for key, value in overrides.items() if value is not None}),
+    ):
+        values.update(table)
+        origin.update(dict.fromkeys(table, source))
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, origin)) from None
+
+
+def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
+    if not path.exists() and not required:
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def _read_environment(environ: dict[str, str]) -> dict[str, str]:
+    tables = {"trunk", "number"}
+    found = {}
+    for key, value in environ.items():
+        if not key.startswith(ENVIRONMENT_PREFIX):
+            continue
+        name = key.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if name in tables:
+            raise ConfigurationError(f"{key}: [[{name}]] tables are read from mixminus.toml only")
+        found[name] = value
+    return found
+
+
+def _explain(error: ValidationError, origin: dict[str, str]) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        source = origin.get(str(problem["loc"][0]), "settings") if problem["loc"] else "settings"
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(Settings.model_fields)
+            lines.append(f"{name} ({source}): no such setting; known are {known}")
+        else:
+            lines.append(f"{name} ({source}): {problem['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)

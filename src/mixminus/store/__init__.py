@@ -1,0 +1,1 @@
+"""The database: rows, migrations, named queries and the outbox."""

@@ -1,0 +1,1 @@
+"""Events to the vendor's callback fields, and their delivery in order."""
