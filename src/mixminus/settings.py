@@ -75,9 +75,7 @@ class Settings(_Table):
         "127.0.0.1:5060", description="Address of SIP, UDP and TCP on the same port. Port 0 takes a free one."
     )
     rtp_ports: PortRange = Field("20000-29999", description="UDP ports media may use.")
-    rtp_pool: int = Field(
-        32, ge=1, le=512, description="UDP ports opened per media worker; many callers share each."
-    )
+    rtp_pool: int = Field(32, ge=1, le=512, description="UDP ports opened per media worker; many callers share each.")
     data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
     workers: int = Field(1, ge=1, le=64, description="Media worker processes.")
     dev: bool = Field(False, description="Callbacks and fetches may go to loopback and private addresses.")
@@ -91,23 +89,15 @@ class Settings(_Table):
         "",
         description="How the outside reaches the API, for URLs in answers and callbacks. Empty: http://HTTP address.",
     )
-    media_host: str = Field(
-        "", description="Address written into SDP, when it differs from the SIP host (NAT)."
-    )
+    media_host: str = Field("", description="Address written into SDP, when it differs from the SIP host (NAT).")
     sip_domain: str = Field("", description="Realm and domain of registered endpoints. Empty: the SIP host.")
     default_answer_url: str = Field(
         "", description="Answers inbound calls to no known number or endpoint. Empty: those get 404."
     )
-    default_answer_method: Literal["GET", "POST"] = Field(
-        "POST", description="How default_answer_url is fetched."
-    )
-    callback_retry_hours: float = Field(
-        24.0, ge=0, description="How long an undelivered callback is tried again."
-    )
+    default_answer_method: Literal["GET", "POST"] = Field("POST", description="How default_answer_url is fetched.")
+    callback_retry_hours: float = Field(24.0, ge=0, description="How long an undelivered callback is tried again.")
     session_expires: int = Field(1800, ge=90, description="SIP session timer, seconds (RFC 4028).")
-    drain_seconds: float = Field(
-        30.0, ge=0, description="How long SIGTERM waits for calls before ending them."
-    )
+    drain_seconds: float = Field(30.0, ge=0, description="How long SIGTERM waits for calls before ending them.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )
@@ -120,9 +110,7 @@ class Settings(_Table):
         return int(low), int(high)
 
 
-def load(
-    overrides: dict[str, Any], *, environ: dict[str, str] | None = None, file: Path | None = None
-) -> Settings:
+def load(overrides: dict[str, Any], *, environ: dict[str, str] | None = None, file: Path | None = None) -> Settings:
     """Fill the table: ``overrides`` (command line; ``None`` means not given) over environment over file.
 
     Raises :class:`~mixminus.errors.ConfigurationError` naming the setting, where it came from, and the fix.

@@ -1,4 +1,5 @@
-"""Everything that can be asked of a multiparty call, as values. Imperative names; REST, SIP, XML and timers all speak these.
+"""Everything that can be asked of a multiparty call, as values. Imperative names; REST, SIP, XML and timers all speak
+these.
 
 ``apply(command)`` of :mod:`mixminus.calls.service` is the one door; it answers the command's result or raises a
 :class:`~mixminus.errors.RequestError`.

@@ -1,6 +1,7 @@
 """What has happened, as values: the payload of every callback owed. Past tense.
 
-They are stored as JSON in the outbox in the transaction of the change they report; :mod:`mixminus.webhooks.fields` turns
+They are stored as JSON in the outbox in the transaction of the change they report; :mod:`mixminus.webhooks.fields`
+turns
 them into the API's field names when they are delivered. Times are aware UTC datetimes.
 """
 
@@ -93,7 +94,8 @@ class MpcEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class RecordingEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One recording callback. ``sequence`` rises by one per callback of the recording.
 
-    With ``member_id`` it is a participant recording, and the names begin ``ParticipantRecording`` instead of ``MPCRecording``.
+    With ``member_id`` it is a participant recording, and the names begin ``ParticipantRecording`` instead of
+    ``MPCRecording``.
     """
 
     name: Literal["Initiated", "Paused", "Resumed", "Completed", "Failed"]

@@ -1,8 +1,10 @@
 """What the control process and a media worker say to each other.
 
-Frames on a local stream socket: a 4-byte big-endian length, then one msgpack-encoded :class:`Request` (control → worker)
+Frames on a local stream socket: a 4-byte big-endian length, then one msgpack-encoded :class:`Request` (control →
+worker)
 or :class:`Reply` / event (worker → control). Every request carries an id and is answered by exactly one reply. Events
-come unasked, in the order in which they happened. All times are ``CLOCK_MONOTONIC`` nanoseconds, which both processes share.
+come unasked, in the order in which they happened. All times are ``CLOCK_MONOTONIC`` nanoseconds, which both processes
+share.
 
 Hearing is sent in factored form. Every source (a leg, a player) has a ``talk`` mask, every listener (a leg, a tap) a
 ``hear`` mask, 64 bits each, meaning given by :mod:`mixminus.calls.hearing`. Listener L hears source S of the same room
@@ -24,8 +26,10 @@ Codec: TypeAlias = Literal["PCMU", "PCMA"]
 class OpenLeg(msgspec.Struct, frozen=True, tag=True):
     """Begin sending to and receiving from one RTP peer.
 
-    ``remote`` is the address of the SDP, keyed at once. With ``latch_hosts`` the first valid packet on ``port`` from one of
-    these hosts may claim the leg instead, once, and only until a packet from ``remote`` has come (symmetric RTP, RFC 4961).
+    ``remote`` is the address of the SDP, keyed at once. With ``latch_hosts`` the first valid packet on ``port`` from
+    one of
+    these hosts may claim the leg instead, once, and only until a packet from ``remote`` has come (symmetric RTP, RFC
+    4961).
     ``ssrc``, first sequence number and timestamp of what we send are the worker's own choice (RFC 3550 §8, §5.1).
     """
 
@@ -47,7 +51,9 @@ class OpenLeg(msgspec.Struct, frozen=True, tag=True):
 
 
 class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
-    """New signalling for a leg (re-INVITE): replaces address, codec and direction; jitter buffer and sender state stay."""
+    """New signalling for a leg (re-INVITE): replaces address, codec and direction; jitter buffer and sender state
+    stay.
+    """
 
     leg: str
     remote: Address | None
@@ -90,7 +96,8 @@ class SetHearing(msgspec.Struct, frozen=True, tag=True):
 class Play(msgspec.Struct, frozen=True, tag=True):
     """Add a source that is not a leg: a prompt, music, a beep.
 
-    ``source`` is the path of a mono 16-bit WAV file at 8 kHz, or a built-in: ``beep:1``, ``beep:2``, ``music``, ``ringback``, ``silence:MS``.
+    ``source`` is the path of a mono 16-bit WAV file at 8 kHz, or a built-in: ``beep:1``, ``beep:2``, ``music``,
+    ``ringback``, ``silence:MS``.
     """
 
     player: str
@@ -106,7 +113,9 @@ class StopPlay(msgspec.Struct, frozen=True, tag=True):
 
 
 class SendDigits(msgspec.Struct, frozen=True, tag=True):
-    """Send RFC 4733 events to a leg: ``0-9*#A-D``, ``w`` waits 0.5 s, ``W`` 1 s. Refused if the leg negotiated no telephone-event."""
+    """Send RFC 4733 events to a leg: ``0-9*#A-D``, ``w`` waits 0.5 s, ``W`` 1 s. Refused if the leg negotiated no
+    telephone-event.
+    """
 
     leg: str
     digits: str
@@ -115,7 +124,8 @@ class SendDigits(msgspec.Struct, frozen=True, tag=True):
 class StartTap(msgspec.Struct, frozen=True, tag=True):
     """Record what a listener with mask ``hear`` would hear in a room, into the spool folder ``spool``.
 
-    Sent again after a worker was replaced, with the same ``tap`` and ``spool``: the new worker goes on in a new segment, and
+    Sent again after a worker was replaced, with the same ``tap`` and ``spool``: the new worker goes on in a new
+    segment, and
     the time between is a marked gap.
     """
 
@@ -265,9 +275,7 @@ class TapFailed(msgspec.Struct, frozen=True, tag=True):
     at_ns: int
 
 
-Event: TypeAlias = (
-    LegLatched | Digit | SpeakStart | SpeakStop | PlayEnded | DigitsSent | TapClosed | TapFailed
-)
+Event: TypeAlias = LegLatched | Digit | SpeakStart | SpeakStop | PlayEnded | DigitsSent | TapClosed | TapFailed
 
 ToWorker: TypeAlias = Request
 ToControl: TypeAlias = (

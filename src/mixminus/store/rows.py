@@ -1,6 +1,7 @@
 """The rows of the database as values: one frozen class per table, a field per column.
 
-The state machines return these; the store writes them (insert or replace by ``id``), and queries give them back. Times are
+The state machines return these; the store writes them (insert or replace by ``id``), and queries give them back.
+Times are
 aware UTC datetimes, durations whole seconds unless a unit is named.
 """
 
@@ -18,7 +19,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
-class AccountRow(Row, kw_only=True):
+class AccountRow(Row, frozen=True, kw_only=True):
     """``id`` is the auth id. ``parent`` is empty for the main account, else the main account's id."""
 
     token: str
@@ -28,7 +29,7 @@ class AccountRow(Row, kw_only=True):
     created_at: datetime
 
 
-class ApplicationRow(Row, kw_only=True):
+class ApplicationRow(Row, frozen=True, kw_only=True):
     """``id`` is the 17-digit app id."""
 
     account: str
@@ -49,8 +50,10 @@ class ApplicationRow(Row, kw_only=True):
     created_at: datetime
 
 
-class EndpointRow(Row, kw_only=True):
-    """A SIP account. ``id`` is the endpoint id (digits). ``password`` is kept so that any digest algorithm can be answered."""
+class EndpointRow(Row, frozen=True, kw_only=True):
+    """A SIP account. ``id`` is the endpoint id (digits). ``password`` is kept so that any digest algorithm can be
+    answered.
+    """
 
     account: str
     username: str
@@ -61,7 +64,7 @@ class EndpointRow(Row, kw_only=True):
     created_at: datetime
 
 
-class CallRow(Row, kw_only=True):
+class CallRow(Row, frozen=True, kw_only=True):
     """One call leg. ``id`` is the call uuid."""
 
     account: str
@@ -73,7 +76,9 @@ class CallRow(Row, kw_only=True):
     to_number: str
     caller_name: str = ""
     status: str
-    """``queued``, ``ringing``, ``in-progress``, ``completed``, ``busy``, ``failed``, ``timeout``, ``no-answer``, ``cancel``."""
+    """``queued``, ``ringing``, ``in-progress``, ``completed``, ``busy``, ``failed``, ``timeout``, ``no-answer``,
+    ``cancel``.
+    """
     initiated_at: datetime
     answered_at: datetime | None = None
     ended_at: datetime | None = None
@@ -83,7 +88,7 @@ class CallRow(Row, kw_only=True):
     sip_call_id: str = ""
 
 
-class MpcRow(Row, kw_only=True):
+class MpcRow(Row, frozen=True, kw_only=True):
     """One multiparty call. ``id`` is the MPC uuid. ``settings`` are its MPC-level parameters as the API names them."""
 
     account: str
@@ -104,7 +109,7 @@ class MpcRow(Row, kw_only=True):
     settings: dict[str, Any] = {}
 
 
-class MemberRow(Row, kw_only=True):
+class MemberRow(Row, frozen=True, kw_only=True):
     """One entry of a call into a multiparty call. ``id`` is the member id (digits); a re-entry is a new row."""
 
     account: str
@@ -128,7 +133,7 @@ class MemberRow(Row, kw_only=True):
     settings: dict[str, Any] = {}
 
 
-class RecordingRow(Row, kw_only=True):
+class RecordingRow(Row, frozen=True, kw_only=True):
     """One recording. ``id`` is the recording id (``RecordingUUID``).
 
     ``state`` climbs one way: ``recording`` ⇄ ``paused`` → ``finishing`` → ``ready`` or ``failed``.
@@ -167,8 +172,9 @@ class RecordingRow(Row, kw_only=True):
     deleted_at: datetime | None = None
 
 
-class OutboxRow(Row, kw_only=True):
-    """A callback that is owed. Delivered in order of ``number`` within a ``lane``; committed with the change it reports.
+class OutboxRow(Row, frozen=True, kw_only=True):
+    """A callback that is owed. Delivered in order of ``number`` within a ``lane``; committed with the change it
+    reports.
 
     ``event`` is a :mod:`mixminus.calls.events` value as JSON; the vendor's field names are made of it at delivery.
     """
@@ -191,7 +197,7 @@ class OutboxRow(Row, kw_only=True):
     done_at: datetime | None = None
 
 
-class AttemptRow(Row, kw_only=True):
+class AttemptRow(Row, frozen=True, kw_only=True):
     """One try to deliver an :class:`OutboxRow`."""
 
     outbox_id: str
