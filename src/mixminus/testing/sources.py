@@ -1,0 +1,129 @@
+"""Sounds to put into a phone's mouth: mono int16 arrays at 8 kHz, and the :class:`Mouth` that cuts them into frames.
+
+A sound is nothing but an array, so ``numpy`` joins, mixes and trims them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Samples: TypeAlias = npt.NDArray[np.int16]
+"""Shape (S,), int16, mono, 8 kHz."""
+
+RATE = 8000
+"""Hz."""
+FRAME = 160
+"""Samples of one 20 ms frame."""
+FULL_SCALE = 32767
+
+Voice = Literal["agent", "customer", "supervisor", "card"]
+_VOICES = Path(__file__).parent / "voices"
+
+
+def tone(hz: float, seconds: float = 1.0, *, dbfs: float = -12.0) -> Samples:
+    """A sine of ``hz``; 0 dBFS is the loudest there is. One second of a whole number of Hz loops without a click."""
+    if not 0 < hz < RATE / 2:
+        raise ValueError(f"a tone of {hz} Hz cannot be had at {RATE} Hz: choose 1 to {RATE // 2 - 1}")
+    phase = 2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE
+    return np.rint(FULL_SCALE * 10 ** (dbfs / 20) * np.sin(phase)).astype(np.int16)
+
+
+def silence(seconds: float) -> Samples:
+    """Digital silence."""
+    return np.zeros(round(seconds * RATE), np.int16)
+
+
+def sequence(*sounds: Samples) -> Samples:
+    """One sound after the other."""
+    return np.concatenate(sounds) if sounds else silence(0)
+
+
+def voice(who: Voice) -> Samples:
+    """Synthesised speech of 5 to 10 s that comes with the package; ``voices/README.md`` has the sentences."""
+    return from_file(_VOICES / f"{who}.flac")
+
+
+def from_file(path: Path | str) -> Samples:
+    """Read a WAV, FLAC, MP3 or Ogg file; several channels are averaged, another rate is converted.
+
+    Raises :class:`ValueError` when the file cannot be read as sound.
+    """
+    import soundfile
+
+    data: npt.NDArray[np.float64]
+    try:
+        data, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path}: {error}") from None
+    mono = data.mean(axis=1)
+    if rate != RATE:
+        mono = _resample(mono, rate)
+    return np.clip(np.rint(mono * (FULL_SCALE + 1)), -FULL_SCALE - 1, FULL_SCALE).astype(np.int16)
+
+
+def _resample(signal: npt.NDArray[np.float64], rate: int) -> npt.NDArray[np.float64]:
+    """Whole-signal conversion in the frequency domain: exact for what lies below both Nyquist limits."""
+    count = round(len(signal) * RATE / rate)
+    if not count:
+        return np.zeros(0)
+    spectrum = np.fft.rfft(signal)
+    kept = np.zeros(count // 2 + 1, complex)
+    shared = min(len(spectrum), len(kept))
+    kept[:shared] = spectrum[:shared]
+    return np.fft.irfft(kept, count) * (count / len(signal))
+
+
+class Mouth:
+    """What is yet to be said, taken one 20 ms frame at a time; silence when there is nothing."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Samples] = deque()
+        self._looped: Samples = silence(0)
+        self._position = 0
+        self._quiet = silence(FRAME / RATE)
+
+    @property
+    def talking(self) -> bool:
+        """Whether a sound said once is still going on."""
+        return bool(self._queue)
+
+    def say(self, sound: Samples) -> None:
+        """Say ``sound`` once, after what is still waiting, in place of any looped sound meanwhile."""
+        if len(sound):
+            self._queue.append(np.ascontiguousarray(sound, np.int16))
+
+    def loop(self, sound: Samples) -> None:
+        """Say ``sound`` over and over when nothing else is to be said; an empty one ends that."""
+        self._looped = np.ascontiguousarray(sound, np.int16)
+        if not self._queue:
+            self._position = 0
+
+    def hush(self) -> None:
+        """Drop everything, also what is looped."""
+        self._queue.clear()
+        self._looped = silence(0)
+        self._position = 0
+
+    def frame(self) -> Samples:
+        """The next 160 samples, shape (160,)."""
+        out: list[Samples] = []
+        wanted = FRAME
+        while wanted:
+            sound = self._queue[0] if self._queue else self._looped
+            if not len(sound):
+                out.append(self._quiet[:wanted])
+                break
+            piece = sound[self._position : self._position + wanted]
+            out.append(piece)
+            wanted -= len(piece)
+            self._position += len(piece)
+            if self._position >= len(sound):
+                self._position = 0
+                if self._queue:
+                    self._queue.popleft()
+        return out[0] if len(out) == 1 else np.concatenate(out)
