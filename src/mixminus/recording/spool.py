@@ -1,0 +1,206 @@
+"""Writes a spool: the journal of one recording, as it is mixed.
+
+Made for one writer thread of a media worker. Every call reaches the kernel before it returns, so a killed process loses
+only what it had not yet handed over; :meth:`Spool.sync` makes it safe against a power cut too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import time
+from pathlib import Path
+from uuid import UUID
+
+from mixminus.errors import StorageError
+from mixminus.recording import journal
+from mixminus.recording.journal import Kind
+
+SEGMENT_NAME = re.compile(r"seg-(\d{6})\.spool")
+
+
+def disk_error(error: OSError, path: Path, doing: str) -> StorageError:
+    """What went wrong on disk, in a sentence an operator can act on."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(f"disk full while {doing} {path}: free some space ({error.strerror})")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(f"not allowed while {doing} {path}: check the folder's owner and mount ({error.strerror})")
+    return StorageError(f"disk error while {doing} {path}: {error.strerror or error}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder safe against a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it; each new name is synced. Raises OSError."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next((n for n, path in enumerate(missing) if path.is_dir()), len(missing))]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        sync_folder(path.parent)
+
+
+def segment_files(folder: Path) -> list[Path]:
+    """The segments of a spool in order; empty if the folder is not there."""
+    try:
+        return sorted(path for path in folder.iterdir() if SEGMENT_NAME.fullmatch(path.name))
+    except FileNotFoundError:
+        return []
+
+
+def boot_id() -> bytes:
+    """16 bytes naming this boot of the machine; zeros where the kernel does not tell."""
+    try:
+        return UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()).bytes
+    except (OSError, ValueError):
+        return bytes(16)
+
+
+class Spool:
+    """The writing end of one segment. Not safe for use by two threads at once.
+
+    Every method raises :class:`~mixminus.errors.StorageError` naming reason and path; what was written before stays
+    readable, and the spool accepts nothing more but :meth:`close`.
+    """
+
+    def __init__(self, path: Path, descriptor: int, *, rate: int, paused: bool) -> None:
+        self.path = path
+        self.rate = rate
+        self.paused = paused
+        self._descriptor = descriptor
+        self._written = 0
+        self._position = 0
+        self._recorded = 0
+        self._sequence = 0
+        self._error: StorageError | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, rate: int, now_ns: int, paused: bool = False) -> Spool:
+        """Begin the next segment of the recording in ``folder``, which is created if need be.
+
+        ``now_ns``: CLOCK_MONOTONIC of the first sample. The time since the segment before, if there is one, becomes a
+        marked silence.
+        """
+        path = folder
+        try:
+            make_folder(folder)
+            existing = segment_files(folder)
+            number = int(existing[-1].stem.removeprefix("seg-")) + 1 if existing else 1
+            path = folder / f"seg-{number:06d}.spool"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise disk_error(error, path, "creating spool") from error
+        spool = cls(path, descriptor, rate=rate, paused=paused)
+        try:
+            spool._write(journal.encode_segment(journal.SegmentHeader(rate, now_ns, time.time_ns(), boot_id(), paused)))
+            spool.sync()
+            sync_folder(folder)
+        except OSError as error:
+            os.close(descriptor)
+            raise disk_error(error, path, "creating spool") from error
+        except StorageError:
+            os.close(descriptor)
+            raise
+        return spool
+
+    @property
+    def samples(self) -> int:
+        """Samples recorded in this segment, gaps and paused time left out."""
+        return self._recorded
+
+    def append(self, pcm: bytes | memoryview, now_ns: int = 0) -> None:
+        """Add samples, int16 little-endian mono. They are in the kernel's hands when this returns.
+
+        Append at most half a second at a time if a killed process may lose no more than one second. ``now_ns`` (of the
+        first sample) is informative. Must not be called while paused.
+        """
+        assert not self.paused, "samples must not reach a paused spool"
+        data = memoryview(pcm).cast("B")
+        assert len(data) % journal.SAMPLE_BYTES == 0, "whole samples only"
+        for start in range(0, len(data), journal.MAX_PAYLOAD):
+            self._block(Kind.AUDIO, data[start : start + journal.MAX_PAYLOAD], now_ns)
+        self._recorded += len(data) // journal.SAMPLE_BYTES
+
+    def gap(self, samples: int, now_ns: int) -> None:
+        """``samples`` were never mixed (skipped ticks) or could not be kept: silence takes their place, marked."""
+        assert not self.paused, "a paused spool has no gaps"
+        if samples > 0:
+            self._block(Kind.GAP, memoryview(journal.encode_gap(samples)), now_ns)
+
+    def pause(self, now_ns: int) -> None:
+        """Leave out what follows. ``now_ns``: end of the last sample before. Pausing a paused spool changes nothing."""
+        if not self.paused:
+            self._block(Kind.PAUSE, memoryview(b""), now_ns)
+            self.paused = True
+
+    def resume(self, now_ns: int) -> None:
+        """Go on. ``now_ns``: CLOCK_MONOTONIC of the next sample. Resuming a running spool changes nothing."""
+        if self.paused:
+            self._block(Kind.RESUME, memoryview(b""), now_ns)
+            self.paused = False
+
+    def sync(self) -> None:
+        """Wait until everything written is safe against a power cut (fdatasync)."""
+        self._refuse_after_failure()
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            self._error = disk_error(error, self.path, "syncing")
+            raise self._error from error
+
+    def close(self, now_ns: int) -> int:
+        """End the recording: mark the end, sync, close. Returns :attr:`samples`.
+
+        After a failure it only closes the file and returns what had been written.
+        """
+        if self._descriptor < 0:
+            return self._recorded
+        try:
+            if self._error is None:
+                self._block(Kind.END, memoryview(b""), now_ns)
+                self.sync()
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._error = self._error or StorageError(f"spool {self.path} is closed")
+        return self._recorded
+
+    def _refuse_after_failure(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _block(self, kind: Kind, payload: memoryview, now_ns: int) -> None:
+        header = journal.encode_block_header(kind, self._sequence, self._position, now_ns, payload)
+        self._write(header, payload)
+        self._sequence += 1
+        if kind is Kind.AUDIO:
+            self._position += len(payload) // journal.SAMPLE_BYTES
+        elif kind is Kind.GAP:
+            self._position += int.from_bytes(payload, "little")
+
+    def _write(self, *parts: bytes | memoryview) -> None:
+        """All of the parts or, as far as the reader can see, none of them."""
+        self._refuse_after_failure()
+        rest = [memoryview(part) for part in parts if len(part)]
+        total = sum(len(part) for part in rest)
+        try:
+            while rest:
+                done = os.writev(self._descriptor, rest)
+                while rest and done >= len(rest[0]):
+                    done -= len(rest.pop(0))
+                if rest:
+                    rest[0] = rest[0][done:]
+        except OSError as error:
+            with contextlib.suppress(OSError):  # readers skip a broken last block, too
+                os.ftruncate(self._descriptor, self._written)
+            self._error = disk_error(error, self.path, "writing")
+            raise self._error from error
+        self._written += total
