@@ -63,7 +63,8 @@ def from_file(path: Path | str) -> Samples:
     mono = data.mean(axis=1)
     if rate != RATE:
         mono = _resample(mono, rate)
-    return np.clip(np.rint(mono * (FULL_SCALE + 1)), -FULL_SCALE - 1, FULL_SCALE).astype(np.int16)
+    clipped: npt.NDArray[np.float64] = np.clip(np.rint(mono * (FULL_SCALE + 1)), -FULL_SCALE - 1, FULL_SCALE)
+    return clipped.astype(np.int16)
 
 
 def _resample(signal: npt.NDArray[np.float64], rate: int) -> npt.NDArray[np.float64]:
