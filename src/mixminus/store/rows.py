@@ -207,3 +207,9 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     error: str = ""
     response: str = ""
     """Start of the response body, at most 1,000 characters."""
+
+
+class MetaRow(Row, frozen=True, kw_only=True):
+    """One fact about the whole installation: ``id`` is its name."""
+
+    value: str

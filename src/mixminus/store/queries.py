@@ -1,0 +1,405 @@
+"""Every question asked of the database, each under a name.
+
+Lists come newest first as a :class:`Found`: one page of rows and how many there are in all. A getter answers ``None``
+for what does not exist. ``account`` is always the main account; ``sub_account`` narrows to one sub-account, and
+``None`` means no narrowing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from mixminus.store import tables
+from mixminus.store.rows import (
+    AccountRow,
+    ApplicationRow,
+    AttemptRow,
+    CallRow,
+    EndpointRow,
+    MemberRow,
+    MetaRow,
+    MpcRow,
+    OutboxRow,
+    RecordingRow,
+    Row,
+)
+
+R = TypeVar("R", bound=Row)
+V = TypeVar("V", int, datetime)
+
+DEFAULT_WINDOW = timedelta(days=7)
+"""How far back a list reaches when the caller gives no time bound."""
+SINGLE_BOUND_WINDOW = timedelta(days=30)
+"""How far a list reaches from the one time bound that is given."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list: at most ``limit`` rows after the first ``offset``."""
+
+    limit: int = 20
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Found(Generic[R]):
+    """One page of rows, and the number of rows on all pages."""
+
+    rows: tuple[R, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Bounds(Generic[V]):
+    """``field__gt`` and its kin; ``eq`` is the bare field."""
+
+    gt: V | None = None
+    gte: V | None = None
+    lt: V | None = None
+    lte: V | None = None
+    eq: V | None = None
+
+    @property
+    def below(self) -> V | None:
+        """The tighter lower bound."""
+        return max((bound for bound in (self.gt, self.gte, self.eq) if bound is not None), default=None)
+
+    @property
+    def above(self) -> V | None:
+        """The tighter upper bound."""
+        return min((bound for bound in (self.lt, self.lte, self.eq) if bound is not None), default=None)
+
+    @property
+    def given(self) -> bool:
+        return self.below is not None or self.above is not None
+
+
+TimeBounds = Bounds[datetime]
+DayBounds = Bounds[int]
+ANY_TIME = TimeBounds()
+ANY_DAYS = DayBounds()
+
+
+@dataclass(frozen=True)
+class MpcFilter:
+    """API reference 2.4. ``status`` in any case. Without an ``ended`` bound: live calls and those ended in the last
+    7 days; with a single one: the 30 days from or to it, ended calls only.
+    """
+
+    sub_account: str | None = None
+    friendly_name: str | None = None
+    status: str | None = None
+    termination_cause_code: int | None = None
+    created: TimeBounds = ANY_TIME
+    ended: TimeBounds = ANY_TIME
+
+
+@dataclass(frozen=True)
+class RecordingFilter:
+    """API reference 6.2. ``conference_*`` mean the same columns as ``mpc_*``. ``stored_days`` is whole days since
+    ``created_at``. ``states`` of ``None`` takes every state. Without a time bound: the last 7 days; with a single
+    one: the 30 days from or to it.
+    """
+
+    sub_account: str | None = None
+    call_uuid: str | None = None
+    from_number: str | None = None
+    to_number: str | None = None
+    conference_name: str | None = None
+    conference_uuid: str | None = None
+    mpc_name: str | None = None
+    mpc_uuid: str | None = None
+    added: TimeBounds = ANY_TIME
+    stored_days: DayBounds = ANY_DAYS
+    states: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class PendingLane:
+    """A lane of the outbox that owes something: its oldest pending row, and the number of its newest."""
+
+    head: OutboxRow
+    newest: int
+
+
+class Queries(ABC):
+    """The named queries over whatever runs the statements; :class:`~mixminus.store.db.Store` does."""
+
+    @abstractmethod
+    async def _execute(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Run ``statement`` on a reader; raise :class:`~mixminus.errors.StorageError` when that fails."""
+
+    async def account(self, account_id: str) -> AccountRow | None:
+        return await self._get(AccountRow, account_id)
+
+    async def sub_accounts(self, parent: str, page: Page = Page()) -> Found[AccountRow]:
+        table = tables.accounts
+        return await self._page(AccountRow, [table.c.parent == parent], table.c.created_at, page)
+
+    async def application(self, app_id: str) -> ApplicationRow | None:
+        return await self._get(ApplicationRow, app_id)
+
+    async def applications(
+        self, account: str, *, sub_account: str | None = None, app_name: str = "", page: Page = Page()
+    ) -> Found[ApplicationRow]:
+        """``app_name`` is a prefix."""
+        table = tables.applications
+        where = [table.c.account == account, *_equal(table, sub_account=sub_account)]
+        if app_name:
+            where.append(table.c.app_name.startswith(app_name, autoescape=True))
+        return await self._page(ApplicationRow, where, table.c.created_at, page)
+
+    async def endpoint(self, endpoint_id: str) -> EndpointRow | None:
+        return await self._get(EndpointRow, endpoint_id)
+
+    async def endpoint_by_username(self, username: str) -> EndpointRow | None:
+        table = tables.endpoints
+        return await self._first(EndpointRow, sa.select(table).where(table.c.username == username))
+
+    async def endpoints(
+        self, account: str, *, sub_account: str | None = None, app_id: str | None = None, page: Page = Page()
+    ) -> Found[EndpointRow]:
+        table = tables.endpoints
+        where = [table.c.account == account, *_equal(table, sub_account=sub_account, app_id=app_id)]
+        return await self._page(EndpointRow, where, table.c.created_at, page)
+
+    async def call(self, call_uuid: str) -> CallRow | None:
+        return await self._get(CallRow, call_uuid)
+
+    async def calls(
+        self, account: str, *, sub_account: str | None = None, live: bool | None = None, page: Page = Page()
+    ) -> Found[CallRow]:
+        """``live``: only calls that have not ended, or only those that have."""
+        table = tables.calls
+        where = [table.c.account == account, *_equal(table, sub_account=sub_account)]
+        if live is not None:
+            where.append(table.c.ended_at.is_(None) if live else table.c.ended_at.is_not(None))
+        return await self._page(CallRow, where, table.c.initiated_at, page)
+
+    async def mpc(self, mpc_uuid: str) -> MpcRow | None:
+        return await self._get(MpcRow, mpc_uuid)
+
+    async def live_mpc_by_name(self, account: str, name: str, *, sub_account: str | None = None) -> MpcRow | None:
+        """The live call of that name; the newest, should sub-accounts share the name."""
+        table = tables.mpcs
+        statement = sa.select(table).where(
+            table.c.account == account,
+            table.c.friendly_name == name,
+            table.c.ended_at.is_(None),
+            *_equal(table, sub_account=sub_account),
+        )
+        return await self._first(MpcRow, statement.order_by(table.c.created_at.desc()))
+
+    async def mpcs(
+        self, account: str, now: datetime, filters: MpcFilter = MpcFilter(), page: Page = Page()
+    ) -> Found[MpcRow]:
+        table = tables.mpcs
+        where = [
+            table.c.account == account,
+            *_equal(
+                table,
+                sub_account=filters.sub_account,
+                friendly_name=filters.friendly_name,
+                termination_cause_code=filters.termination_cause_code,
+            ),
+            *_within(table.c.created_at, filters.created),
+        ]
+        if filters.status is not None:
+            where.append(sa.func.lower(table.c.status) == filters.status.lower())
+        if filters.ended.given:
+            where.extend(_within(table.c.ended_at, _widen(filters.ended)))
+        else:
+            where.append(sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= now - DEFAULT_WINDOW))
+        return await self._page(MpcRow, where, table.c.created_at, page)
+
+    async def member(self, mpc_uuid: str, member_id: str) -> MemberRow | None:
+        row = await self._get(MemberRow, member_id)
+        return row if row is not None and row.mpc_uuid == mpc_uuid else None
+
+    async def members(self, mpc_uuid: str, *, call_uuid: str | None = None, page: Page = Page()) -> Found[MemberRow]:
+        table = tables.members
+        where = [table.c.mpc_uuid == mpc_uuid, *_equal(table, call_uuid=call_uuid)]
+        return await self._page(MemberRow, where, table.c.joined_at, page)
+
+    async def recording(self, recording_id: str) -> RecordingRow | None:
+        """A deleted recording is ``None``."""
+        row = await self._get(RecordingRow, recording_id)
+        return row if row is not None and row.deleted_at is None else None
+
+    async def recordings(
+        self, account: str, now: datetime, filters: RecordingFilter = RecordingFilter(), page: Page = Page()
+    ) -> Found[RecordingRow]:
+        table = tables.recordings
+        where = [
+            table.c.account == account,
+            table.c.deleted_at.is_(None),
+            *_equal(
+                table,
+                sub_account=filters.sub_account,
+                call_uuid=filters.call_uuid,
+                from_number=filters.from_number,
+                to_number=filters.to_number,
+                mpc_name=filters.mpc_name,
+                mpc_uuid=filters.mpc_uuid,
+            ),
+            *_equal(table, mpc_name=filters.conference_name, mpc_uuid=filters.conference_uuid),
+            *_stored_for(table.c.created_at, filters.stored_days, now),
+        ]
+        if filters.states is not None:
+            where.append(table.c.state.in_(sorted(filters.states)))
+        if filters.added.given:
+            where.extend(_within(table.c.created_at, _widen(filters.added)))
+        elif not filters.stored_days.given:
+            where.append(table.c.created_at >= now - DEFAULT_WINDOW)
+        return await self._page(RecordingRow, where, table.c.created_at, page)
+
+    async def live_mpcs(self) -> tuple[MpcRow, ...]:
+        """For recovery: every multiparty call that has not ended, oldest first."""
+        table = tables.mpcs
+        return await self._all(MpcRow, table.c.ended_at.is_(None), table.c.created_at)
+
+    async def members_present(self) -> tuple[MemberRow, ...]:
+        """For recovery: everybody who has not left, oldest first."""
+        table = tables.members
+        return await self._all(MemberRow, table.c.left_at.is_(None), table.c.joined_at)
+
+    async def unfinished_recordings(self) -> tuple[RecordingRow, ...]:
+        """For recovery: recordings neither ready nor failed, oldest first."""
+        table = tables.recordings
+        open_states = table.c.state.in_(("recording", "paused", "finishing"))
+        return await self._all(RecordingRow, open_states, table.c.created_at)
+
+    async def live_calls(self) -> tuple[CallRow, ...]:
+        """For recovery: call legs that have not ended, oldest first."""
+        table = tables.calls
+        return await self._all(CallRow, table.c.ended_at.is_(None), table.c.initiated_at)
+
+    async def meta(self, name: str) -> str | None:
+        """A fact about the installation; write it as a :class:`~mixminus.store.rows.MetaRow`."""
+        row = await self._get(MetaRow, name)
+        return None if row is None else row.value
+
+    async def pending_lanes(self) -> tuple[PendingLane, ...]:
+        """Every lane that owes something, by the age of its oldest row."""
+        table = tables.outbox
+        ends = (
+            sa.select(sa.func.min(table.c.number).label("oldest"), sa.func.max(table.c.number).label("newest"))
+            .where(table.c.state == "pending")
+            .group_by(table.c.lane)
+            .subquery()
+        )
+        joined = sa.select(table, ends.c.newest).join(ends, table.c.number == ends.c.oldest).order_by(table.c.number)
+        return tuple(PendingLane(_row(OutboxRow, found[:-1]), found[-1]) for found in await self._execute(joined))
+
+    async def pending_of_lane(self, lane: str, *, after: int, limit: int) -> tuple[OutboxRow, ...]:
+        """The next owed rows of one lane, in order, numbers above ``after``."""
+        table = tables.outbox
+        statement = (
+            sa.select(table)
+            .where(table.c.state == "pending", table.c.lane == lane, table.c.number > after)
+            .order_by(table.c.number)
+            .limit(limit)
+        )
+        return tuple(_row(OutboxRow, found) for found in await self._execute(statement))
+
+    async def outbox_row(self, row_id: str) -> OutboxRow | None:
+        return await self._get(OutboxRow, row_id)
+
+    async def attempts(self, outbox_id: str) -> tuple[AttemptRow, ...]:
+        """What was tried for one owed callback, oldest first."""
+        table = tables.attempts
+        return await self._all(AttemptRow, table.c.outbox_id == outbox_id, table.c.started_at)
+
+    async def _get(self, row_class: type[R], row_id: str) -> R | None:
+        table = tables.TABLES[row_class]
+        return await self._first(row_class, sa.select(table).where(table.c.id == row_id))
+
+    async def _first(self, row_class: type[R], statement: sa.Select[Any]) -> R | None:
+        found = await self._execute(statement.limit(1))
+        return _row(row_class, found[0]) if found else None
+
+    async def _all(
+        self, row_class: type[R], where: sa.ColumnElement[bool], oldest_first: sa.Column[Any]
+    ) -> tuple[R, ...]:
+        table = tables.TABLES[row_class]
+        statement = sa.select(table).where(where).order_by(oldest_first, sa.func.length(table.c.id), table.c.id)
+        return tuple(_row(row_class, found) for found in await self._execute(statement))
+
+    async def _page(
+        self, row_class: type[R], where: Sequence[sa.ColumnElement[bool]], time: sa.Column[Any], page: Page
+    ) -> Found[R]:
+        """Rows and total in one statement, so that they are of one moment; an empty page costs a second one.
+
+        Ids of equal time that are numbers (members) fall in order of value: longer first, then by text.
+        """
+        table = tables.TABLES[row_class]
+        order = (time.desc(), sa.func.length(table.c.id).desc(), table.c.id.desc())
+        statement = sa.select(table, sa.func.count().over()).where(*where).order_by(*order)
+        found = await self._execute(statement.limit(page.limit).offset(min(page.offset, 2**62)))
+        if found:
+            return Found(tuple(_row(row_class, row[:-1]) for row in found), found[0][-1])
+        ((total,),) = await self._execute(sa.select(sa.func.count()).select_from(table).where(*where))
+        return Found((), total)
+
+
+def _row(row_class: type[R], values: Sequence[Any]) -> R:
+    return row_class(**dict(zip(row_class.__struct_fields__, values, strict=True)))
+
+
+def _equal(table: sa.Table, **wanted: object) -> list[sa.ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _within(column: sa.Column[Any], bounds: TimeBounds) -> list[sa.ColumnElement[bool]]:
+    pairs = (
+        (bounds.gt, column.__gt__),
+        (bounds.gte, column.__ge__),
+        (bounds.lt, column.__lt__),
+        (bounds.lte, column.__le__),
+        (bounds.eq, column.__eq__),
+    )
+    return [compare(bound) for bound, compare in pairs if bound is not None]
+
+
+def _widen(bounds: TimeBounds) -> TimeBounds:
+    """Close a half-open range to the 30 days next to its one end."""
+    if bounds.above is None and bounds.below is not None:
+        return replace(bounds, lte=_shifted(bounds.below, SINGLE_BOUND_WINDOW))
+    if bounds.below is None and bounds.above is not None:
+        return replace(bounds, gte=_shifted(bounds.above, -SINGLE_BOUND_WINDOW))
+    return bounds
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime:
+    """``moment + by``, stopping at the ends of the calendar: the moment is a caller's and may be any."""
+    try:
+        return moment + by
+    except OverflowError:
+        return (datetime.max if by > timedelta(0) else datetime.min).replace(tzinfo=UTC)
+
+
+def _stored_for(column: sa.Column[Any], days: DayBounds, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """Bounds on whole days of age as bounds on the time of birth: "n days" lasts until the next full day."""
+    at_least = [bound for bound in (days.gte, days.eq, None if days.gt is None else days.gt + 1) if bound is not None]
+    less_than = [
+        bound
+        for bound in (
+            days.lt,
+            None if days.lte is None else days.lte + 1,
+            None if days.eq is None else days.eq + 1,
+        )
+        if bound is not None
+    ]
+    where = [column <= now - _days(bound) for bound in at_least]
+    return where + [column > now - _days(bound) for bound in less_than]
+
+
+def _days(count: int) -> timedelta:
+    """``count`` days, within a century either way: the number is a caller's and may be any."""
+    return timedelta(days=max(-36_500, min(count, 36_500)))
