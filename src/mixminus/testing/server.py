@@ -78,20 +78,11 @@ class ServerProcess:
         hand_shake = self.data / "server.json"
         hand_shake.unlink(missing_ok=True)
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command(),
-                cwd=self._folder,
-                env={**_clean_environment(), **self._environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = process = self._launch()
         deadline = time.monotonic() + timeout
         while not hand_shake.exists():
-            if self._process.poll() is not None:
-                raise ServerFailed(f"the server ended with code {self._process.returncode}:\n{self.last_lines()}")
+            if process.poll() is not None:
+                raise ServerFailed(f"the server ended with code {process.returncode}:\n{self.last_lines()}")
             if time.monotonic() > deadline:
                 self.kill()
                 raise ServerFailed(f"the server was not ready after {timeout:g} s:\n{self.last_lines()}")
@@ -135,7 +126,7 @@ class ServerProcess:
         return "\n".join(lines[-_LAST_LINES:])
 
     def plivo_client(self) -> Any:
-        """The official SDK's client, pointed at this server. Process-wide: the SDK keeps its hosts in module globals."""
+        """The official SDK's client for this server; see :func:`plivo_client`."""
         return plivo_client(self.address)
 
     async def __aenter__(self) -> Self:
@@ -153,6 +144,18 @@ class ServerProcess:
             raise ServerFailed("the server has not been started")
         return self._process
 
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self._command(),
+                cwd=self._folder,
+                env={**_clean_environment(), **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "mixminus", "serve", "--dev", "--data", str(self.data)]
         for option in ("--http", "--sip"):
@@ -162,7 +165,10 @@ class ServerProcess:
 
 
 def plivo_client(address: ServerAddress) -> Any:
-    """The official Python SDK's client for a server. It can only be pointed elsewhere through its module globals."""
+    """The official Python SDK's client for a server.
+
+    Voice requests can only be sent elsewhere through the SDK's module globals, so this is for the whole process.
+    """
     import plivo
     import plivo.rest.client as module
 

@@ -1,0 +1,219 @@
+"""What a server needs of the machine it runs on: each check looks and returns one :class:`Finding`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mixminus.settings import Settings, split_host_port
+
+GIB = 1 << 30
+_SPOOL_BYTES_PER_HOUR = 8000 * 2 * 3600
+_ENOUGH_FREE = 5 * GIB
+_LEAST_FREE = GIB // 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``block``: a server would not run; ``warn``: it would, less well; ``ok``. ``advice`` says what to do."""
+
+    what: str
+    verdict: Literal["ok", "warn", "block"]
+    detail: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every check, in the order of what would fail first."""
+    yield python()
+    yield packages()
+    yield port("HTTP port", settings.http, "http", [socket.SOCK_STREAM])
+    yield port("SIP port", settings.sip, "sip", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+    yield media_ports(settings)
+    yield data_folder(settings.data)
+    yield free_disk(settings.data)
+    yield open_files(settings)
+    yield receive_buffer()
+    yield processors(settings)
+    yield clock()
+
+
+def python() -> Finding:
+    """For the reader's bug report: pip already refuses what is too old."""
+    return Finding("Python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def packages() -> Finding:
+    """Whether what ``pip`` should have installed is there; extras aside."""
+    try:
+        wanted = importlib.metadata.requires("mixminus") or []
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("packages", "block", "mixminus is not installed", "pip install mixminus")
+    names = [re.split(r"[ ;<>=!~\[(]", line, maxsplit=1)[0] for line in wanted if "extra ==" not in line]
+    missing = [name for name in names if not _installed(name)]
+    if missing:
+        return Finding("packages", "block", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    return Finding("packages", "ok", f"{len(names)} installed")
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return name == "uvloop" and sys.platform == "win32"
+    return True
+
+
+def port(what: str, address: str, option: str, kinds: list[int]) -> Finding:
+    """Whether the address can be bound, for each kind of socket."""
+    host, number = split_host_port(address)
+    for kind in kinds:
+        try:
+            _bind(host, number, kind)
+        except OSError as error:
+            protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+            return Finding(what, "block", f"{address} {protocol}: {error.strerror}", _port_advice(error, option))
+    return Finding(what, "ok", f"{address} is free" if number else "any free one")
+
+
+def _port_advice(error: OSError, option: str) -> str:
+    if isinstance(error, PermissionError):
+        return f"choose a port from 1024 up with --{option}, or grant CAP_NET_BIND_SERVICE"
+    return f"end what uses it (ss -lntup shows it), or choose another with --{option} HOST:PORT"
+
+
+def _bind(host: str, number: int, kind: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, number))
+
+
+def media_ports(settings: Settings) -> Finding:
+    """Whether the range has as many free UDP ports as the workers will open."""
+    host = split_host_port(settings.sip)[0]
+    low, high = settings.rtp_range
+    wanted = settings.rtp_pool * settings.workers
+    free = 0
+    for number in range(low, high + 1):
+        free += _can_bind(host, number)
+        if free >= wanted:
+            return Finding("RTP ports", "ok", f"{wanted} free in {settings.rtp_ports}")
+    return Finding(
+        "RTP ports",
+        "block",
+        f"{free} free in {settings.rtp_ports} of {host}, {wanted} needed",
+        "widen --rtp-ports, or lower rtp_pool in mixminus.toml",
+    )
+
+
+def _can_bind(host: str, number: int) -> bool:
+    try:
+        _bind(host, number, socket.SOCK_DGRAM)
+    except OSError:
+        return False
+    return True
+
+
+def data_folder(folder: Path) -> Finding:
+    """Whether a file in the data folder can be written and made durable, and how long that takes."""
+    existed = folder.exists()
+    probe = folder / ".doctor"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.perf_counter()
+        with probe.open("wb") as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+        took = 1000 * (time.perf_counter() - started)
+        probe.unlink()
+    except OSError as error:
+        return Finding(
+            "data folder", "block", f"{folder}: {error.strerror}", "choose a folder you may write to with --data DIR"
+        )
+    if not existed:
+        folder.rmdir()
+    if took > 100:
+        return Finding(
+            "data folder", "warn", f"{folder}: a durable write took {took:.0f} ms", "use a local disk, best an SSD"
+        )
+    return Finding("data folder", "ok", f"{folder}, durable write {took:.1f} ms")
+
+
+def free_disk(folder: Path) -> Finding:
+    """Free space where recordings go."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    detail = f"{free / GIB:.1f} GiB, room for {free // _SPOOL_BYTES_PER_HOUR:,} recorded hours at once"
+    if free < _LEAST_FREE:
+        return Finding("free disk", "block", detail, "make room, or choose another disk with --data DIR")
+    if free < _ENOUGH_FREE:
+        return Finding("free disk", "warn", detail, "make room before long calls are recorded")
+    return Finding("free disk", "ok", detail)
+
+
+def open_files(settings: Settings) -> Finding:
+    """The limit of open files: sockets of media, connections of the API and of SIP over TCP, spool files."""
+    try:
+        import resource
+    except ImportError:
+        return Finding("open files", "ok", "no limit known on this system")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 512 + settings.rtp_pool * settings.workers
+    if soft < wanted:
+        return Finding("open files", "block", f"limit {soft}, {wanted} needed", f"ulimit -n {max(4096, wanted)}")
+    if soft < 4096:
+        advice = "ulimit -n 4096, or LimitNOFILE=4096 in the service unit"
+        return Finding("open files", "warn", f"limit {soft} (at most {hard}): few calls at once", advice)
+    return Finding("open files", "ok", f"limit {soft}")
+
+
+def receive_buffer() -> Finding:
+    """How much a UDP socket may hold while the media worker is kept waiting."""
+    limit = Path("/proc/sys/net/core/rmem_max")
+    if not limit.exists():
+        return Finding("UDP buffer", "ok", "no limit known on this system")
+    size = int(limit.read_text())
+    if size < 1 << 20:
+        detail = f"at most {size // 1024} KiB a socket: hundreds of callers on a busy machine may lose packets"
+        return Finding("UDP buffer", "warn", detail, "sysctl -w net.core.rmem_max=4194304")
+    return Finding("UDP buffer", "ok", f"up to {size // 1024} KiB a socket")
+
+
+def processors(settings: Settings) -> Finding:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if settings.workers > count:
+        detail = f"{settings.workers} media workers on {count} processor(s)"
+        return Finding("processors", "warn", detail, f"set --workers to {max(1, count - 1)}")
+    return Finding("processors", "ok", f"{count} for {settings.workers} media worker(s)")
+
+
+def clock(sleep: Callable[[float], None] = time.sleep) -> Finding:
+    """Whether the machine wakes a process when it asked to be woken: media runs in ticks of 20 ms."""
+    resolution = time.get_clock_info("monotonic").resolution
+    lateness = []
+    for _ in range(20):
+        due = time.perf_counter() + 0.005
+        sleep(0.005)
+        lateness.append(1000 * (time.perf_counter() - due))
+    worst, usual = max(lateness), sorted(lateness)[len(lateness) // 2]
+    detail = f"resolution {resolution * 1e9:.0f} ns; woken {usual:.2f} ms late, at worst {worst:.1f}"
+    if resolution > 1e-3 or usual > 5:
+        return Finding("clock", "block", detail, "run on another machine: 20 ms ticks cannot be kept here")
+    if worst > 10:
+        return Finding("clock", "warn", detail, "the machine is busy: give the server a core of its own")
+    return Finding("clock", "ok", detail)

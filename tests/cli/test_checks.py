@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mixminus.cli import checks
+from mixminus.cli.doctor import doctor
+from mixminus.settings import Settings, load
+
+
+def _settings(**overrides: object) -> Settings:
+    return load(overrides, environ={}, file=None)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port of 127.0.0.1 that somebody else uses, UDP and TCP."""
+    with socket.socket(type=socket.SOCK_STREAM) as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+        stream.bind(("127.0.0.1", 0))
+        stream.listen()
+        port = stream.getsockname()[1]
+        datagram.bind(("127.0.0.1", port))
+        yield port
+
+
+def test_a_taken_port_is_in_the_way_and_the_option_named(taken: int) -> None:
+    finding = checks.port("HTTP port", f"127.0.0.1:{taken}", "http", [socket.SOCK_STREAM])
+    assert finding.verdict == "block"
+    assert "Address already in use" in finding.detail
+    assert "--http" in finding.advice
+
+
+def test_a_free_port_is_well() -> None:
+    assert checks.port("SIP port", "127.0.0.1:0", "sip", [socket.SOCK_DGRAM, socket.SOCK_STREAM]).verdict == "ok"
+
+
+def test_too_few_media_ports_are_in_the_way(taken: int) -> None:
+    finding = checks.media_ports(_settings(sip="127.0.0.1:0", rtp_ports=f"{taken}-{taken}", rtp_pool=1))
+    assert (finding.verdict, finding.detail) == ("block", f"0 free in {taken}-{taken} of 127.0.0.1, 1 needed")
+
+
+def test_a_data_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    assert checks.data_folder(tmp_path / "new").verdict in ("ok", "warn")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").touch()
+    finding = checks.data_folder(tmp_path / "file" / "below")
+    assert finding.verdict == "block"
+    assert "--data" in finding.advice
+
+
+def test_a_machine_that_sleeps_too_long_cannot_keep_ticks() -> None:
+    def oversleep(seconds: float) -> None:
+        end = os.times().elapsed + seconds + 0.02
+        while os.times().elapsed < end:
+            pass
+
+    assert checks.clock(oversleep).verdict == "block"
+
+
+def test_more_workers_than_processors_is_a_warning() -> None:
+    assert checks.processors(_settings(workers=64)).verdict == "warn"
+    assert checks.processors(_settings(workers=1)).verdict == "ok"
+
+
+def test_the_doctor_says_what_to_do_and_fails(
+    taken: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    overrides = {"http": f"127.0.0.1:{taken}", "sip": "127.0.0.1:0"}
+    assert doctor(overrides, None) == 1
+    shown = capsys.readouterr().out
+    assert "in the way" in shown
+    assert "--http HOST:PORT" in " ".join(shown.split())
+
+
+def test_the_doctor_is_content_with_free_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert doctor({"http": "127.0.0.1:0", "sip": "127.0.0.1:0"}, None) == 0
