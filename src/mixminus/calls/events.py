@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from mixminus.calls.commands import Callback
+
 MpcEventName: TypeAlias = Literal[
     "MPCInitialized",
     "MPCStart",
@@ -145,7 +147,9 @@ class MemberLeftForAction(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     member: MemberSnapshot
     joined_at: datetime
     left_at: datetime
-    call: CallEvent
+    callback: Callback
+    call: CallEvent | None = None
+    """The leg's own values, filled in when the request is made."""
 
 
 Event: TypeAlias = MpcEvent | RecordingEvent | CallEvent
