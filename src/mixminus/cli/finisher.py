@@ -1,0 +1,22 @@
+"""``mixminus finisher --fd N``: the process that turns spools into files. Started by the server, not by people."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import socket
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve the control process on the inherited socket ``--fd``; end when it closes."""
+    parser = argparse.ArgumentParser(prog="mixminus finisher", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="Inherited local stream socket.")
+    options = parser.parse_args(arguments)
+
+    from mixminus.recording.finisher import be_humble, serve  # late: --help needs no numpy
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the control process decides
+    be_humble()
+    with socket.socket(fileno=options.fd) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        serve(connection)

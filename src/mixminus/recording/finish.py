@@ -1,0 +1,178 @@
+"""From a spool to a finished file: rendered and checked along the way, so that at the end little is left to do."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+
+from mixminus.errors import StorageError
+from mixminus.recording import verify
+from mixminus.recording.follow import SpoolTail
+from mixminus.recording.journal import Marker
+from mixminus.recording.rendering import Format, Rendering
+from mixminus.recording.spool import disk_error, make_folder, sync_folder
+
+_HASH_BYTES = 1 << 24
+"""Hashed between two chances for others to work; about 15 ms."""
+
+
+class FinishedFile(msgspec.Struct, frozen=True):
+    """A recording that was verified and is in its place."""
+
+    path: str
+    format: Format
+    samples: int
+    rate: int
+    """Hz."""
+    size: int
+    """Bytes."""
+    sha256: str
+    """Of the file, lower-case hexadecimal."""
+    markers: tuple[Marker, ...] = ()
+    damage: int = 0
+    """Stretches of the spool that could not be read. Marked where their length is known."""
+    complete: bool = True
+    """False: the writer was cut off; up to a second of audio is missing at the end."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.samples / self.rate
+
+
+class NoAudio(StorageError):
+    """Nothing was recorded, or nothing of it is left."""
+
+
+class Job:
+    """One recording on its way into a file. :meth:`step` now and then while it runs, :meth:`finish` once at its end.
+
+    What goes wrong on the way (a full disk, say) is kept in :attr:`trouble`, the partial file is removed to give its
+    space back, and :meth:`finish` begins anew from the spool.
+    """
+
+    def __init__(self, folder: Path, format: Format, target: Path) -> None:
+        self.trouble: StorageError | None = None
+        self._folder = folder
+        self._format = format
+        self._target = target
+        self._partial = target.with_suffix(".partial")
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._tail = SpoolTail(self._folder)
+        self._rendering: Rendering | None = None
+        self._check: verify.Check | None = None
+
+    def step(self) -> bool:
+        """Render one slice of what is new; whether more is waiting. Never raises for what the disk does."""
+        if self.trouble is not None:
+            return False
+        try:
+            return self._slice()
+        except StorageError as error:
+            self.trouble = error
+            self.abandon()
+            return False
+
+    def finish(self) -> Generator[None, None, FinishedFile]:
+        """Render what is left and put the file in its place. Runs in short turns: drive it to its return value.
+
+        Tries a second time from the start if something goes wrong, then raises StorageError: :class:`NoAudio`, or the
+        reason. The spool stays in any case.
+        """
+        if self.trouble is None:
+            try:
+                return (yield from self._complete())
+            except NoAudio:
+                raise
+            except StorageError as error:
+                self.trouble = error
+        self.abandon()
+        try:
+            return (yield from self._complete())
+        except StorageError:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Remove the partial file. The spool stays."""
+        if self._rendering is not None:
+            self._rendering.close()
+        with contextlib.suppress(OSError):  # it is written over next time
+            self._partial.unlink(missing_ok=True)
+        self._begin_anew()
+
+    def _slice(self) -> bool:
+        pcm, more = self._tail.read()
+        if pcm:
+            if self._rendering is None or self._check is None:
+                self._open()
+            assert self._rendering is not None and self._check is not None
+            self._rendering.write(pcm)
+            self._check.expect(pcm)
+            self._check.advance()
+        return more
+
+    def _open(self) -> None:
+        try:
+            make_folder(self._target.parent)
+        except OSError as error:
+            raise disk_error(error, self._target.parent, "creating") from error
+        self._rendering, self._check = verify.start(self._format, self._partial, self._tail.rate)
+
+    def _complete(self) -> Generator[None, None, FinishedFile]:
+        while self._slice():
+            yield
+        if self._rendering is None or self._check is None:
+            raise NoAudio(f"no audio was recorded (spool {self._folder})")
+        samples = self._rendering.finish()
+        self._rendering.close()
+        yield
+        decoded = self._check.finish()
+        if not decoded == samples == self._tail.samples:
+            raise verify.Mismatch(
+                f"{self._partial} decodes to {decoded} samples; {samples} were written of {self._tail.samples} recorded"
+            )
+        size, sha256 = yield from _digest(self._partial)
+        self._put_in_place()
+        ended, markers = self._tail.ended, self._tail.markers()
+        return FinishedFile(
+            str(self._target), self._format, samples, self._tail.rate, size, sha256, markers, self._tail.damage, ended
+        )
+
+    def _put_in_place(self) -> None:
+        try:
+            self._partial.replace(self._target)
+            sync_folder(self._target.parent)
+        except OSError as error:
+            raise disk_error(error, self._target, "putting in place") from error
+
+
+def _digest(path: Path) -> Generator[None, None, tuple[int, str]]:
+    """Size in bytes and SHA-256 of a file."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while data := file.read(_HASH_BYTES):
+                digest.update(data)
+                size += len(data)
+                yield
+    except OSError as error:
+        raise disk_error(error, path, "reading back") from error
+    return size, digest.hexdigest()
+
+
+def run(job: Job) -> FinishedFile:
+    """Drive :meth:`Job.finish` to its end at once."""
+    turns = job.finish()
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            finished: FinishedFile = end.value
+            return finished

@@ -1,0 +1,116 @@
+"""Reads a spool while it grows."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+from mixminus.recording.journal import Assembler, Audio, Marker, Piece, SegmentParser
+from mixminus.recording.spool import disk_error, segment_files
+
+SLICE_BYTES = 1 << 19
+"""Read, or made of silence, at a time: 32 s of audio, some 20 ms of work."""
+
+
+class SpoolTail:
+    """What a spool folder holds, and what comes to it, as pieces of the finished file in order.
+
+    A segment is left for the next only when the next exists, and then read to its end once more; its writer is gone by
+    then. The folder need not exist yet. Files are opened for each reading: hundreds of tails hold no descriptors.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.damage = 0
+        self._assembler = Assembler()
+        self._ready: deque[Piece] = deque()
+        self._silence = 0
+        self._parser = SegmentParser()
+        self._announced = False
+        self._path: Path | None = None
+        self._offset = 0
+
+    @property
+    def rate(self) -> int:
+        """Hz; 0 before the first segment was read."""
+        return self._assembler.rate
+
+    @property
+    def samples(self) -> int:
+        """Samples of all pieces found so far."""
+        return self._assembler.samples
+
+    @property
+    def ended(self) -> bool:
+        """The writer closed the recording."""
+        return self._assembler.ended
+
+    def markers(self) -> tuple[Marker, ...]:
+        """Call once nothing more will come."""
+        self._assembler.finish()
+        return tuple(self._assembler.markers)
+
+    def read(self) -> tuple[bytes, bool]:
+        """Samples that follow, int16 little-endian, and whether it is worth asking again at once.
+
+        Raises StorageError when the disk cannot be read.
+        """
+        more = self._fill() if not self._ready and not self._silence else True
+        return self._take(), more
+
+    def _take(self) -> bytes:
+        parts: list[bytes] = []
+        room = SLICE_BYTES
+        while room > 0 and (self._silence or self._ready):
+            if self._silence:
+                count = min(self._silence, -(-room // 2))
+                self._silence -= count
+                part = bytes(2 * count)
+            else:
+                piece = self._ready.popleft()
+                part = piece.pcm if isinstance(piece, Audio) else b""
+                self._silence = 0 if isinstance(piece, Audio) else piece.samples
+            parts.append(part)
+            room -= len(part)
+        return b"".join(parts)
+
+    def _fill(self) -> bool:
+        """Read one slice of the spool; False when there is nothing new."""
+        if self._path is None:
+            files = segment_files(self.folder)
+            if not files:
+                return False
+            self._path = files[0]
+        if self._read_segment():
+            return True
+        following = [path for path in segment_files(self.folder) if path.name > self._path.name]
+        if not following:
+            return False
+        if not self._read_segment():
+            self._leave_segment(following[0])
+        return True
+
+    def _read_segment(self) -> bool:
+        assert self._path is not None, "a segment was chosen"
+        try:
+            with self._path.open("rb", buffering=0) as file:
+                file.seek(self._offset)
+                data = file.read(SLICE_BYTES)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise disk_error(error, self._path, "reading") from error
+        self._offset += len(data)
+        damage = self._parser.damage
+        blocks = self._parser.feed(data)
+        self.damage += self._parser.damage - damage
+        if self._parser.header is not None and not self._announced:
+            self._announced = True
+            self._ready += self._assembler.segment(self._parser.header)
+        for block in blocks:
+            self._ready += self._assembler.block(block)
+        return bool(data)
+
+    def _leave_segment(self, following: Path) -> None:
+        self._path, self._offset = following, 0
+        self._parser, self._announced = SegmentParser(), False

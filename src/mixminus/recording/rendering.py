@@ -1,0 +1,82 @@
+"""What every file format has in common: samples go in at the end, one header is set right last.
+
+A rendering writes; its twin in :mod:`mixminus.recording.verify` reads back. Both raise
+:class:`~mixminus.errors.StorageError` when the disk refuses.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+from mixminus.recording.spool import disk_error
+
+Format: TypeAlias = Literal["mp3", "wav"]
+
+_SYNC_BYTES = 1 << 20
+"""Written bytes after which the disk is made to keep up, so that little is left to sync at the end."""
+
+
+class Rendering(Protocol):
+    """A file in the making. ``samples`` counts what was written, int16 mono at ``rate`` Hz."""
+
+    rate: int
+    samples: int
+
+    def write(self, pcm: bytes) -> None:
+        """Add samples, int16 little-endian; any number of whole ones."""
+        ...
+
+    def finish(self) -> int:
+        """Write what is held back, set the header right, wait for the disk; returns :attr:`samples`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file; no more can be written."""
+        ...
+
+
+class GrowingFile:
+    """A file that grows at its end and whose start is rewritten once. Errors are StorageErrors naming the path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._unsynced = 0
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise disk_error(error, path, "creating") from error
+
+    def append(self, data: bytes) -> None:
+        """Write at the end."""
+        self.rewrite(self.size, data)
+        self.size += len(data)
+        self._unsynced += len(data)
+        if self._unsynced >= _SYNC_BYTES:
+            self.sync()
+
+    def rewrite(self, offset: int, data: bytes) -> None:
+        """Write at ``offset`` without moving the end."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                done = os.pwrite(self._descriptor, rest, offset)
+                rest, offset = rest[done:], offset + done
+        except OSError as error:
+            raise disk_error(error, self.path, "writing") from error
+
+    def sync(self) -> None:
+        """Wait until the content is safe against a power cut."""
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise disk_error(error, self.path, "syncing") from error
+        self._unsynced = 0
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

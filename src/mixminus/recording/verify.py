@@ -1,0 +1,216 @@
+"""Reads a file back while it is made, and judges it against the samples it was made from.
+
+WAV must be equal, byte by byte. MP3 is decoded, by another library than the one that encoded it: the number of samples
+must be equal, and each half second that is not nearly silent must be alike in shape.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from mixminus.errors import StorageError
+from mixminus.recording import mp3, wav
+from mixminus.recording.rendering import Format, Rendering
+from mixminus.recording.spool import disk_error
+
+CHUNK_SECONDS = 8
+"""Checked at a time: fewer calls; and so much of the source is kept in memory."""
+_READ_BYTES = 1 << 20
+
+
+class Mismatch(StorageError):
+    """What was read back is not what was written."""
+
+
+class Check(Protocol):
+    """The reading end of a rendering."""
+
+    def expect(self, pcm: bytes) -> None:
+        """These samples were given to the rendering."""
+        ...
+
+    def advance(self) -> None:
+        """Check what can be checked so far. Raises :class:`Mismatch`, or StorageError if it cannot be read."""
+        ...
+
+    def finish(self) -> int:
+        """After the rendering's ``finish``: check the rest and the whole; returns the samples the file decodes to."""
+        ...
+
+
+def start(format: Format, path: Path, rate: int) -> tuple[Rendering, Check]:
+    """A new file at ``path`` and the check that goes with it."""
+    if format == "wav":
+        return wav.WavRendering(path, rate), WavCheck(path, rate)
+    return mp3.Mp3Rendering(path, rate), Mp3Check(path, rate)
+
+
+def _read(path: Path, offset: int, length: int) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(length)
+    except OSError as error:
+        raise disk_error(error, path, "reading back") from error
+
+
+def _decoded_frames(path: Path, rate: int) -> int:
+    """Samples a player will find, told by libsndfile."""
+    try:
+        info = soundfile.info(str(path))
+    except (OSError, soundfile.SoundFileError) as error:
+        raise Mismatch(f"{path} cannot be opened again: {error}") from error
+    if (info.samplerate, info.channels) != (rate, 1):
+        raise Mismatch(f"{path} reads as {info.samplerate} Hz, {info.channels} channels, not {rate} Hz mono")
+    return int(info.frames)
+
+
+class WavCheck:
+    """Equal byte by byte."""
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self._path = path
+        self._rate = rate
+        self._source = bytearray()
+        self._offset = wav.HEADER_BYTES
+
+    def expect(self, pcm: bytes) -> None:
+        self._source += pcm
+
+    def advance(self) -> None:
+        if len(self._source) >= 2 * CHUNK_SECONDS * self._rate:
+            self._compare()
+
+    def finish(self) -> int:
+        self._compare()
+        return _decoded_frames(self._path, self._rate)
+
+    def _compare(self) -> None:
+        if _read(self._path, self._offset, len(self._source)) != self._source:
+            raise Mismatch(f"{self._path} does not hold what was written to it, near byte {self._offset}")
+        self._offset += len(self._source)
+        self._source.clear()
+
+
+class Mp3Check:
+    """Frames are decoded in chunks; a few frames before each chunk are decoded with it and left out.
+
+    The first of those refer to bytes that are not there any more. Their side information is zeroed: they then decode to
+    nothing, without complaint, and still provide the bit reservoir of those after them.
+    """
+
+    _LEAD, _HUSHED = 5, 2
+
+    def __init__(self, path: Path, rate: int) -> None:
+        self._path = path
+        self._rate = rate
+        self._source = bytearray()
+        self._source_start = 0
+        self._offset = 0
+        self._frames = 0
+        self._frame_samples = 0
+        self._lead: list[bytes] = []
+
+    def expect(self, pcm: bytes) -> None:
+        self._source += pcm
+
+    def advance(self) -> None:
+        if len(self._source) >= 2 * (CHUNK_SECONDS + 1) * self._rate:
+            self._decode_new()
+
+    def finish(self) -> int:
+        self._decode_new()
+        source_end = self._source_start + len(self._source) // 2
+        if self._frames * self._frame_samples < source_end + mp3.ENCODER_DELAY:
+            raise Mismatch(f"{self._path} holds {self._frames} frames, too few for {source_end} samples")
+        return _decoded_frames(self._path, self._rate)
+
+    def _decode_new(self) -> None:
+        if self._offset == 0:
+            self._offset = mp3.info_bytes(self._rate)
+        data = _read(self._path, self._offset, _READ_BYTES)
+        while data:
+            frames = self._split(data)
+            self._compare(frames)
+            self._offset += sum(map(len, frames))
+            data = _read(self._path, self._offset, _READ_BYTES)
+
+    def _split(self, data: bytes) -> list[bytes]:
+        frames, at = [], 0
+        while (frame := mp3.parse_frame(data, at)) and at + frame.length <= len(data):
+            if frame.rate != self._rate or not frame.mono:
+                break
+            self._frame_samples = frame.samples
+            frames.append(data[at : at + frame.length])
+            at += frame.length
+        if not frames or (at < len(data) and len(data) < _READ_BYTES):
+            raise Mismatch(f"{self._path} holds no whole frame at byte {self._offset + at}")
+        return frames
+
+    def _compare(self, frames: list[bytes]) -> None:
+        decoded = self._decode(frames)
+        begin = self._frames * self._frame_samples - mp3.ENCODER_DELAY - mp3.DECODER_DELAY
+        self._frames += len(frames)
+        skip = max(0, self._source_start - begin)
+        source = np.frombuffer(self._source, "<i2")[: len(decoded) - skip].astype(np.float32)
+        self._judge(source, decoded[skip : skip + len(source)])
+        del self._source[: 2 * len(source)]
+        self._source_start += len(source)
+        self._lead = (self._lead + frames)[-self._LEAD :]
+
+    def _decode(self, frames: list[bytes]) -> npt.NDArray[np.float32]:
+        """Samples of ``frames``, float32 at int16 scale."""
+        lead = [_hush(frame) for frame in self._lead[: self._HUSHED]] + self._lead[self._HUSHED :]
+        try:
+            samples, _ = soundfile.read(io.BytesIO(b"".join(lead + frames)), dtype="int16")
+        except soundfile.SoundFileError as error:
+            raise Mismatch(f"{self._path} cannot be decoded at byte {self._offset}: {error}") from error
+        if len(samples) != (len(lead) + len(frames)) * self._frame_samples:
+            raise Mismatch(f"{self._path} decodes to {len(samples)} samples at byte {self._offset}")
+        return np.asarray(samples[len(lead) * self._frame_samples :], np.float32)
+
+    def _judge(self, source: npt.NDArray[np.float32], decoded: npt.NDArray[np.float32]) -> None:
+        if not alike(source, decoded, self._rate // 2):
+            second = self._source_start // self._rate
+            raise Mismatch(f"{self._path} does not sound like what was recorded, about {second} s from its start")
+
+
+def _hush(frame: bytes) -> bytes:
+    parsed = mp3.parse_frame(frame)
+    assert parsed is not None, "frames were split by their headers"
+    return frame[:4] + bytes(parsed.side_info_bytes) + frame[4 + parsed.side_info_bytes :]
+
+
+_AUDIBLE = 30.0
+"""Root mean square, int16 scale (-61 dBFS): windows softer than this are judged by level alone."""
+_LEAST_CORRELATION = 0.3
+"""White noise reaches 0.97, tones at the edge of the band 0.9; another signal, or the same one misplaced, about 0."""
+
+
+def alike(source: npt.NDArray[np.float32], decoded: npt.NDArray[np.float32], window: int) -> bool:
+    """Whether two signals of equal length, (S,) float32 at int16 scale, are the same but for lossy coding.
+
+    What no codec keeps, steady offset and the highest frequencies, is taken out of both before they are compared.
+    """
+    count = len(source) // window
+    if count == 0:
+        return True
+    x, y = (_windows(signal, count, window) for signal in (source, decoded))
+    x_level, y_level = np.sqrt((x * x).mean(axis=1)), np.sqrt((y * y).mean(axis=1))
+    around = np.maximum(x_level, np.maximum(np.roll(x_level, 1), np.roll(x_level, -1)))
+    correlation = (x * y).mean(axis=1) / np.maximum(x_level * y_level, 1e-6)
+    audible = x_level >= _AUDIBLE
+    return bool((correlation[audible] >= _LEAST_CORRELATION).all() and (y_level <= 2 * around + 100).all())
+
+
+def _windows(signal: npt.NDArray[np.float32], count: int, window: int) -> npt.NDArray[np.float32]:
+    smooth = signal.copy()
+    smooth[1:-1] = (signal[:-2] + 2 * signal[1:-1] + signal[2:]) / 4
+    rows = smooth[: count * window].reshape(count, window)
+    return np.asarray(rows - rows.mean(axis=1, keepdims=True), np.float32)
