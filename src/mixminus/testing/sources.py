@@ -21,7 +21,7 @@ FRAME = 160
 """Samples of one 20 ms frame."""
 FULL_SCALE = 32767
 
-Voice = Literal["agent", "customer", "supervisor", "card"]
+Voice = Literal["agent", "customer", "supervisor", "card", "goodbye"]
 _VOICES = Path(__file__).parent / "voices"
 
 
@@ -44,7 +44,7 @@ def sequence(*sounds: Samples) -> Samples:
 
 
 def voice(who: Voice) -> Samples:
-    """Synthesised speech of 5 to 10 s that comes with the package; ``voices/README.md`` has the sentences."""
+    """Synthesised speech of 3 to 10 s that comes with the package; ``voices/README.md`` has the sentences."""
     return from_file(_VOICES / f"{who}.flac")
 
 
