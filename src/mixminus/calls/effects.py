@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -64,9 +64,9 @@ class ResumeTap(msgspec.Struct, frozen=True):
 
 
 class EndTap(msgspec.Struct, frozen=True):
-    """Stop recording, finish the file, and report back to the recording's machine."""
+    """Stop recording, finish the file, and announce it."""
 
-    recording_id: str
+    recording: RecordingRow
 
 
 class AbandonTap(msgspec.Struct, frozen=True):
@@ -229,10 +229,13 @@ class SendDigits(msgspec.Struct, frozen=True):
     digits: str
 
 
+TimerName: TypeAlias = Literal["delay", "ring", "hangup"]
+
+
 class Wake(msgspec.Struct, frozen=True):
     """Feed the leg ``TimedOut(timer)`` in ``seconds``; a timer of the same name is replaced, ``None`` only stops it."""
 
-    timer: str
+    timer: TimerName
     seconds: float | None
 
 

@@ -94,8 +94,7 @@ def stop(draft: Draft, command: StopRecording) -> MpcDecision:
 def stop_if_running(draft: Draft) -> None:
     """Also when the call ends and nobody stopped it."""
     if draft.recording is not None:
-        recording.stop(draft.recording, draft.ledger)
-        draft.do(EndTap(draft.recording.id))
+        draft.do(EndTap(recording.stop(draft.recording, draft.ledger)))
         draft.recording = None
         draft.change(recording="not-recording")
 

@@ -1,0 +1,164 @@
+"""Carrying out what legs decided: signalling, fetching documents, entering and leaving calls, timers. A shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from mixminus.calls import effects
+from mixminus.calls.answer import InvalidDocument, read_document
+from mixminus.calls.inputs import (
+    Admission,
+    DialEnded,
+    Enter,
+    Entered,
+    Fetched,
+    FetchFailed,
+    Leave,
+    LegInput,
+    TimedOut,
+)
+from mixminus.errors import NotFound, OutboundError
+
+if TYPE_CHECKING:
+    from mixminus.calls.service import Service
+
+log = structlog.get_logger(__name__)
+
+
+class MpcOver(NotFound):
+    """The multiparty call ended while the message waited in its mailbox."""
+
+
+class LegEffects:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._handlers: dict[type, Callable[[str, Any], Awaitable[None]]] = {
+            effects.Fetch: self._fetch,
+            effects.SignalRinging: self._ring,
+            effects.PlaceCall: self._place,
+            effects.PickUp: self._pick_up,
+            effects.Refuse: self._refuse,
+            effects.HangUpLine: self._hang_up,
+            effects.CloseMedia: self._close,
+            effects.JoinMpc: self._join,
+            effects.LeaveMpc: self._leave,
+            effects.ReportDial: self._report_dial,
+            effects.SendDigits: self._send_digits,
+            effects.Wake: self._wake,
+        }
+
+    async def run(self, call_uuid: str, wanted: tuple[effects.LegEffect, ...]) -> None:
+        for effect in wanted:
+            await self._handlers[type(effect)](call_uuid, effect)
+
+    async def _fetch(self, call_uuid: str, effect: effects.Fetch) -> None:
+        self._service.spawn(self._fetch_and_tell(call_uuid, effect))
+
+    async def _fetch_and_tell(self, call_uuid: str, effect: effects.Fetch) -> None:
+        self._service.post_leg(call_uuid, await self._document(call_uuid, effect))
+
+    async def _document(self, call_uuid: str, effect: effects.Fetch) -> LegInput:
+        live = self._service.legs.get(call_uuid)
+        if live is None or live.state is None:
+            return FetchFailed(effect.kind, True, "the call is over")
+        by = live.state.by
+        try:
+            body = await self._service.documents.fetch(
+                effect.callback,
+                effect.request,
+                account=by.account,
+                sub_account=by.sub_account,
+                fallback=effect.fallback,
+            )
+            return Fetched(read_document(body))
+        except OutboundError as error:
+            log.warning("document not fetched", call_uuid=call_uuid, url=effect.callback.url, error=str(error))
+            return FetchFailed(effect.kind, True, str(error))
+        except InvalidDocument as error:
+            log.warning("document unusable", call_uuid=call_uuid, url=effect.callback.url, error=str(error))
+            return FetchFailed(effect.kind, False, str(error))
+
+    async def _ring(self, call_uuid: str, effect: effects.SignalRinging) -> None:
+        self._service.lines.ring(call_uuid)
+
+    async def _place(self, call_uuid: str, effect: effects.PlaceCall) -> None:
+        self._service.lines.place(call_uuid, effect, effect.mpc_uuid)
+
+    async def _pick_up(self, call_uuid: str, effect: effects.PickUp) -> None:
+        live = self._service.legs[call_uuid]
+        assert live.state is not None
+        room = self._service.room_of(live.state.by, effect.join)
+        self._service.post_leg(call_uuid, await self._service.lines.pick_up(call_uuid, room))
+
+    async def _refuse(self, call_uuid: str, effect: effects.Refuse) -> None:
+        self._service.lines.refuse(call_uuid, effect.status)
+
+    async def _hang_up(self, call_uuid: str, effect: effects.HangUpLine) -> None:
+        self._service.lines.hang_up(call_uuid, effect.cause)
+
+    async def _close(self, call_uuid: str, effect: effects.CloseMedia) -> None:
+        for cancel in self._service.legs[call_uuid].timers.values():
+            cancel()
+        await self._service.lines.close(call_uuid)
+
+    async def _join(self, call_uuid: str, effect: effects.JoinMpc) -> None:
+        live = self._service.legs[call_uuid]
+        leg = live.state
+        assert leg is not None
+        if effect.join.uuid and effect.join.uuid not in self._service.mpcs:
+            self._service.post_leg(call_uuid, Admission(Entered(False, reason="the multiparty call has ended")))
+            return
+        live.mpc_uuid = self._service.room_of(leg.by, effect.join)
+        outbound = leg.row.direction == "outbound"
+        request = Enter(
+            by=leg.by,
+            mpc_uuid=live.mpc_uuid,
+            name=effect.join.name,
+            call_uuid=call_uuid,
+            call_from=leg.row.from_number,
+            call_to=leg.row.to_number,
+            call_direction=leg.row.direction,
+            address=leg.row.to_number if outbound else leg.row.from_number,
+            participant=effect.join.participant,
+            parameters=effect.join.parameters,
+            request_uuid=effect.join.request_uuid,
+        )
+        answer = self._service.post_mpc(live.mpc_uuid, request)
+        answer.add_done_callback(lambda future: self._admission(call_uuid, effect, future))
+
+    def _admission(self, call_uuid: str, effect: effects.JoinMpc, answer: asyncio.Future[Any]) -> None:
+        if answer.cancelled():
+            return
+        error = answer.exception()
+        if error is None:
+            self._service.post_leg(call_uuid, Admission(answer.result()))
+        elif isinstance(error, MpcOver) and not effect.join.uuid and call_uuid in self._service.legs:
+            self._service.spawn(self._join(call_uuid, effect))  # the name is free again: a new call under it
+        else:
+            log.error("a leg could not enter", call_uuid=call_uuid, error=str(error))
+            self._service.post_leg(call_uuid, Admission(Entered(False, reason=str(error))))
+
+    async def _leave(self, call_uuid: str, effect: effects.LeaveMpc) -> None:
+        live = self._service.legs[call_uuid]
+        if live.mpc_uuid in self._service.mpcs:
+            self._service.post_mpc(live.mpc_uuid, Leave(call_uuid, effect.cause))
+        live.mpc_uuid = ""
+
+    async def _report_dial(self, call_uuid: str, effect: effects.ReportDial) -> None:
+        if effect.mpc_uuid in self._service.mpcs:
+            self._service.post_mpc(effect.mpc_uuid, DialEnded(effect.request_uuid, call_uuid))
+
+    async def _send_digits(self, call_uuid: str, effect: effects.SendDigits) -> None:
+        self._service.spawn(self._service.lines.send_digits(call_uuid, effect.digits))
+
+    async def _wake(self, call_uuid: str, effect: effects.Wake) -> None:
+        timers = self._service.legs[call_uuid].timers
+        timers.pop(effect.timer, lambda: None)()
+        if effect.seconds is not None:
+            timers[effect.timer] = self._service.timers.call_later(
+                effect.seconds, lambda: self._service.post_leg(call_uuid, TimedOut(effect.timer))
+            )

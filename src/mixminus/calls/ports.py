@@ -1,0 +1,79 @@
+"""What the calls need of the rest of the server, as protocols: ``server`` hands in the real things, tests hand in fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mixminus.calls.commands import Callback
+from mixminus.calls.effects import PlaceCall
+from mixminus.calls.events import DocumentRequest
+from mixminus.calls.inputs import LegInput
+from mixminus.calls.model import HangupCause
+from mixminus.calls.recording import FinishedFile
+from mixminus.media import protocol as media
+from mixminus.store.rows import RecordingRow
+from mixminus.store.transaction import Transaction
+
+
+class Store(Protocol):
+    async def commit(self, transaction: Transaction) -> None: ...
+    async def next_member_id(self) -> str: ...
+    async def recording(self, recording_id: str) -> RecordingRow | None: ...
+
+
+class Media(Protocol):
+    """The media workers."""
+
+    async def send(self, command: media.Command) -> object:
+        """Raises :class:`~mixminus.errors.MediaError` when the worker refuses."""
+
+
+class Lines(Protocol):
+    """Signalling: what a leg's line can be told. Outcomes come back through the callable the lines were given."""
+
+    def ring(self, call_uuid: str) -> None: ...
+    def place(self, call_uuid: str, order: PlaceCall, room: str) -> None: ...
+    async def pick_up(self, call_uuid: str, room: str) -> LegInput:
+        """``PickedUp``, or ``Gone`` when it could not be done."""
+
+    def refuse(self, call_uuid: str, status: int) -> None: ...
+    def hang_up(self, call_uuid: str, cause: HangupCause) -> None: ...
+    async def close(self, call_uuid: str) -> None: ...
+    async def send_digits(self, call_uuid: str, digits: str) -> None: ...
+
+
+class Recorder(Protocol):
+    """From spool to file."""
+
+    def folder(self, recording_id: str) -> str:
+        """The spool folder of a recording."""
+
+    async def begin(self, row: RecordingRow) -> None:
+        """Make ready for a new recording; encoding follows the spool from now on. Raises StorageError."""
+
+    async def finish(self, row: RecordingRow) -> FinishedFile:
+        """Make, verify and place the file of a spool that is closed. Raises StorageError."""
+
+    async def discard(self, recording_id: str) -> None:
+        """Remove the spool: its file is announced. Never raises."""
+
+    async def abandon(self, recording_id: str) -> None:
+        """Stop following a failed recording; its spool stays. Never raises."""
+
+    async def delete(self, row: RecordingRow) -> None:
+        """Remove a finished file. Raises StorageError."""
+
+
+class Documents(Protocol):
+    async def fetch(
+        self, callback: Callback, request: DocumentRequest, *, account: str, sub_account: str, fallback: Callback
+    ) -> bytes:
+        """The body of a call-control document. Raises :class:`~mixminus.errors.OutboundError`."""
+
+
+class Timers(Protocol):
+    """Calls back later; a virtual clock can stand behind it."""
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
+        """Run ``action`` in ``seconds``; returns what cancels it."""

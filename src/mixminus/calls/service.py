@@ -1,0 +1,308 @@
+"""The one door for change: command → decide → commit → effects → answer. A shell around the pure machines.
+
+Every multiparty call and every leg has a mailbox, so that one decision on it is complete, effects included, before the
+next begins; different calls go side by side and share commits. Machines tell each other things by posting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, get_args
+
+import msgspec
+import structlog
+
+from mixminus.calls import leg as legs
+from mixminus.calls import multiparty_call, recording
+from mixminus.calls.books import Books
+from mixminus.calls.commands import (
+    AddParticipant,
+    Command,
+    DeleteRecording,
+    Done,
+    MpcRef,
+    Requester,
+    Result,
+)
+from mixminus.calls.decision import Decision, Ledger
+from mixminus.calls.effects import CreateLeg, Join, MpcEffect
+from mixminus.calls.inputs import Enter, KeyPressed, LegInput, Speaking
+from mixminus.calls.leg import Incoming, Leg
+from mixminus.calls.leg_effects import LegEffects, MpcOver
+from mixminus.calls.mailbox import Mailbox
+from mixminus.calls.mpc_draft import Context, MultiPartyCall
+from mixminus.calls.mpc_effects import MpcEffects
+from mixminus.calls.ports import Documents, Lines, Media, Recorder, Store, Timers
+from mixminus.clock import Clock
+from mixminus.errors import Conflict, NotFound
+from mixminus.ids import Mint
+from mixminus.store.rows import RecordingRow
+
+log = structlog.get_logger(__name__)
+
+
+class _LiveMpc:
+    """A multiparty call's mailbox and state. ``state`` is None before its first command and after its last."""
+
+    def __init__(self, uuid: str, handle: Callable[[_LiveMpc, Any], Coroutine[Any, Any, Any]]) -> None:
+        self.uuid = uuid
+        self.state: MultiPartyCall | None = None
+        self.over = False
+        self.mailbox: Mailbox[Any] = Mailbox(lambda message: handle(self, message))
+        self.cancel_timer: Callable[[], None] = lambda: None
+
+
+class _LiveLeg:
+    def __init__(self, uuid: str, handle: Callable[[_LiveLeg, Any], Coroutine[Any, Any, Any]]) -> None:
+        self.uuid = uuid
+        self.state: Leg | None = None
+        self.mailbox: Mailbox[Any] = Mailbox(lambda message: handle(self, message))
+        self.mpc_uuid = ""
+        """Where it is, or has asked to enter."""
+        self.timers: dict[str, Callable[[], None]] = {}
+
+
+class Service:
+    """Owns all live calls. Everything that changes them comes through here, on one event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        media: Media,
+        lines: Lines,
+        recorder: Recorder,
+        documents: Documents,
+        timers: Timers,
+        clock: Clock,
+        mint: Mint,
+    ) -> None:
+        self.store, self.media, self.lines, self.recorder = store, media, lines, recorder
+        self.documents, self.timers, self.clock, self.mint = documents, timers, clock, mint
+        self.books = Books(store, timers, self.spawn)
+        self.mpcs: dict[str, _LiveMpc] = {}
+        self.names: dict[tuple[str, str, str], str] = {}
+        """(account, sub-account, friendly name) → uuid of the live multiparty call."""
+        self.legs: dict[str, _LiveLeg] = {}
+        self.draining = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._mpc_effects = MpcEffects(self)
+        self._leg_effects = LegEffects(self)
+
+    # -- the door -------------------------------------------------------------------------------------------------
+
+    async def apply(self, command: Command) -> Result:
+        """Do what the API asks; returns once it is committed and done.
+
+        Raises:
+            RequestError: it cannot be done; nothing has changed.
+            StorageError: it could not be written; nothing has changed.
+        """
+        if isinstance(command, DeleteRecording):
+            return await self._delete_recording(command)
+        while True:
+            wanted = self._prepare_add(command) if isinstance(command, AddParticipant) else command
+            try:
+                result: Result = await self.post_mpc(self._resolve_for(wanted), wanted)
+            except MpcOver:
+                continue  # it ended while the command waited its turn: the name may mean another call now
+            return result
+
+    def incoming(self, call: Incoming) -> None:
+        """A new inbound call. The lines know it by ``call.call_uuid``."""
+        self._new_leg(call.call_uuid).mailbox.post(call)
+
+    def create_leg(self, order: CreateLeg) -> None:
+        self._new_leg(order.call_uuid).mailbox.post(order)
+
+    def post_leg(self, call_uuid: str, message: LegInput) -> None:
+        """Tell a leg what happened to it. A leg that is over hears nothing."""
+        if call_uuid in self.legs:
+            self.legs[call_uuid].mailbox.post(message)
+
+    def post_mpc(self, uuid: str, message: Any) -> asyncio.Future[Any]:
+        """Tell a multiparty call; the future has the result. Makes its mailbox if there is none."""
+        if uuid not in self.mpcs:
+            self.mpcs[uuid] = _LiveMpc(uuid, self._handle_mpc)
+        return self.mpcs[uuid].mailbox.post(message)
+
+    def key_pressed(self, call_uuid: str, key: str) -> None:
+        self._tell_mpc_of(call_uuid, KeyPressed(call_uuid, key))
+
+    def speaking(self, call_uuid: str, on: bool) -> None:
+        self._tell_mpc_of(call_uuid, Speaking(call_uuid, on))
+
+    def _tell_mpc_of(self, call_uuid: str, message: object) -> None:
+        live = self.legs.get(call_uuid)
+        if live is not None and live.mpc_uuid in self.mpcs:
+            self.post_mpc(live.mpc_uuid, message)
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    def room_of(self, by: Requester, join: Join) -> str:
+        """The uuid, which is the room, of the multiparty call a leg wants; a name without one gets a fresh uuid."""
+        return join.uuid or self._claim(by, join.name)
+
+    def _claim(self, by: Requester, name: str) -> str:
+        key = (by.account, by.sub_account, name)
+        if key not in self.names:
+            self.names[key] = self.mint.uuid()
+        return self.names[key]
+
+    def _live_name(self, by: Requester, name: str) -> str:
+        """uuid of the live multiparty call of that name; the main account sees those of its sub-accounts too."""
+        uuid = self.names.get((by.account, by.sub_account, name), "")
+        if not uuid and not by.sub_account:
+            uuid = next((u for (account, _, n), u in self.names.items() if account == by.account and n == name), "")
+        return uuid
+
+    def _resolve_for(self, command: Any) -> str:
+        """The uuid a command goes to; Add Participant has its own already, which need not be live yet."""
+        if isinstance(command, AddParticipant):
+            return command.mpc.uuid
+        return self._resolve(command.by, command.mpc)
+
+    def _resolve(self, by: Requester, ref: MpcRef) -> str:
+        if ref.either:
+            found = self._visible(by, ref.either) or self._live_name(by, ref.either)
+        else:
+            found = self._visible(by, ref.uuid) if ref.uuid else self._live_name(by, ref.name)
+        if not found:
+            raise NotFound(f"no live multiparty call {ref.uuid or ref.name or ref.either!r}")
+        return found
+
+    def _visible(self, by: Requester, uuid: str) -> str:
+        live = self.mpcs.get(uuid)
+        if live is None or live.state is None:
+            return ""
+        row = live.state.row
+        return uuid if row.account == by.account and by.sub_account in ("", row.sub_account) else ""
+
+    def _prepare_add(self, command: AddParticipant) -> AddParticipant:
+        """Say which call is meant, making its uuid if the name is new; check the leg to be moved."""
+        if self.draining:
+            raise Conflict("the server is shutting down and takes no new calls")
+        if command.call_uuid:
+            live = self.legs.get(command.call_uuid)
+            if live is None or live.state is None or live.state.row.account != command.by.account:
+                raise NotFound(f"call_uuid: no live call {command.call_uuid!r}")
+        try:
+            uuid = self._resolve(command.by, command.mpc)
+        except NotFound:
+            if command.mpc.uuid:
+                raise
+            uuid = self._claim(command.by, command.mpc.name or command.mpc.either)
+        name = command.mpc.name or command.mpc.either
+        return msgspec.structs.replace(command, mpc=MpcRef(name=name, uuid=uuid))
+
+    # -- the multiparty calls' mailboxes --------------------------------------------------------------------------
+
+    async def _handle_mpc(self, live: _LiveMpc, message: Any) -> Any:
+        if live.over:
+            raise MpcOver(f"multiparty call {live.uuid} has ended")
+        try:
+            decision = await self._decide_mpc(live, message)
+            await self._mpc_effects.run(live.uuid, decision.effects)
+        finally:
+            if live.state is None:
+                self._drop(live)
+        return decision.result
+
+    async def _decide_mpc(self, live: _LiveMpc, message: Any) -> Decision[MultiPartyCall, MpcEffect]:
+        member_id = await self.store.next_member_id() if isinstance(message, Enter) else ""
+        context = Context(self.clock.now().wall, self.mint, lambda: member_id)
+        decision = multiparty_call.decide(live.state, message, context)
+        if isinstance(message, _COMMANDS):
+            await self.books.command(decision)
+        else:
+            await self.books.fact(decision)
+        live.state = decision.state
+        return decision
+
+    def _drop(self, live: _LiveMpc) -> None:
+        """A call that is over, or never began, leaves the tables; what still waits in its mailbox learns so."""
+        live.over = True
+        live.cancel_timer()
+        if self.mpcs.get(live.uuid) is live:
+            del self.mpcs[live.uuid]
+        for key in [key for key, claimed in self.names.items() if claimed == live.uuid]:
+            del self.names[key]
+
+    # -- the legs' mailboxes --------------------------------------------------------------------------------------
+
+    def _new_leg(self, call_uuid: str) -> _LiveLeg:
+        live = self.legs[call_uuid] = _LiveLeg(call_uuid, self._handle_leg)
+        return live
+
+    async def _handle_leg(self, live: _LiveLeg, message: Any) -> None:
+        if live.uuid not in self.legs:
+            return
+        decision = legs.decide(live.state, message, self.clock.now().wall, self.mint)
+        await self.books.fact(decision)
+        live.state = decision.state
+        await self._leg_effects.run(live.uuid, decision.effects)
+        if live.state is None:
+            del self.legs[live.uuid]
+
+    # -- recordings -----------------------------------------------------------------------------------------------
+
+    def finish_recording(self, row: RecordingRow) -> None:
+        """Make the file of a closed spool and announce it, in a task of its own."""
+        self.spawn(self._finish_recording(row))
+
+    async def _finish_recording(self, row: RecordingRow) -> None:
+        ledger = Ledger(self.mint, self.clock.now().wall)
+        try:
+            file = await self.recorder.finish(row)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the customer is told, once
+            log.error("recording failed", recording_id=row.id, error=str(error))
+            ledger.at = self.clock.now().wall
+            recording.fail(row, str(error) or type(error).__name__, ledger)
+            await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
+            await self.recorder.abandon(row.id)
+            return
+        ledger.at = self.clock.now().wall
+        recording.complete(row, file, ledger)
+        await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
+        if not self.books.owed:
+            await self.recorder.discard(row.id)
+
+    async def _delete_recording(self, command: DeleteRecording) -> Done:
+        row = await self.store.recording(command.recording_id)
+        mine = row is not None and row.account == command.by.account
+        if row is None or not mine or row.deleted_at or command.by.sub_account not in ("", row.sub_account):
+            raise NotFound(f"no recording {command.recording_id!r}")
+        if row.state not in recording.OVER:
+            raise Conflict(f"recording {row.id} is {row.state}; stop it and wait for its file before deleting it")
+        deleted = msgspec.structs.replace(row, deleted_at=self.clock.now().wall, file="")
+        await self.books.command(Decision(None, (deleted,)))
+        await self.recorder.delete(row)
+        return Done(row.mpc_uuid, row.mpc_name)
+
+    # -- tasks ----------------------------------------------------------------------------------------------------
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run ``work`` beside everything else; an exception it lets out is logged."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task failed", exc_info=task.exception())
+
+    def _mailboxes(self) -> list[Mailbox[Any]]:
+        return [live.mailbox for live in self.mpcs.values()] + [live.mailbox for live in self.legs.values()]
+
+    async def settle(self) -> None:
+        """Wait until no call is being changed and no recording is being finished."""
+        while self._tasks or not all(mailbox.idle for mailbox in self._mailboxes()):
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            else:
+                await asyncio.sleep(0)
+
+
+_COMMANDS = get_args(Command)
