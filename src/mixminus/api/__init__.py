@@ -1,1 +1,3 @@
-"""The REST API: fields to command to answer, resource by resource."""
+"""The REST API: the vendor's paths, fields and answers over the commands of :mod:`mixminus.calls` and the rows of
+:mod:`mixminus.store`. :func:`mixminus.api.app.create_app` builds it from what it is handed.
+"""

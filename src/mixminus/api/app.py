@@ -1,0 +1,44 @@
+"""The web application: the API under ``/v1/``, its document at ``/openapi.json``, and a page to try it at ``/docs``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+
+import mixminus
+from mixminus.api import applications, endpoints, multi_party_calls, numbers, participants, recordings, unserved
+from mixminus.api.dispatch import Dispatcher
+from mixminus.api.openapi import document
+from mixminus.api.operations import Operation
+from mixminus.api.ports import Ports
+
+OPERATIONS: tuple[Operation, ...] = (
+    *multi_party_calls.OPERATIONS,
+    *participants.OPERATIONS,
+    *recordings.OPERATIONS,
+    *applications.OPERATIONS,
+    *endpoints.OPERATIONS,
+    *numbers.OPERATIONS,
+    *unserved.OPERATIONS,
+)
+
+
+class Application(FastAPI):
+    """FastAPI with our own dispatcher behind its routes: paths must be matched undecoded and never be redirected."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = document(OPERATIONS, self.title, self.version)
+        return self.openapi_schema
+
+
+def create_app(ports: Ports, *, extra_routes: Sequence[BaseRoute] = ()) -> FastAPI:
+    """The ASGI application. ``extra_routes`` (health, metrics, console) are asked before the API's own paths."""
+    app = Application(
+        title="mixminus", version=mixminus.__version__, redoc_url=None, redirect_slashes=False, routes=[*extra_routes]
+    )
+    app.router.default = Dispatcher(ports, OPERATIONS)
+    return app

@@ -1,0 +1,193 @@
+"""M1-M4 and M10-M13: multiparty calls and their recording (API reference, sections 2.4-2.7 and 2.13)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from mixminus.api import parameters as p
+from mixminus.api import render
+from mixminus.api.operations import Answer, ApiRequest, Operation
+from mixminus.api.paging import meta, read_page
+from mixminus.api.paths import mpc_ref
+from mixminus.api.ports import Ports
+from mixminus.api.reading import Parameter, Reader, read_callback
+from mixminus.api.visible import sees
+from mixminus.calls.commands import (
+    ActivateMpc,
+    Callback,
+    Command,
+    EndMpc,
+    MpcRef,
+    PauseRecording,
+    RecordingStarted,
+    Requester,
+    ResumeRecording,
+    StartRecording,
+    StopRecording,
+)
+from mixminus.errors import NotFound
+from mixminus.store.queries import MpcFilter, TimeBounds
+from mixminus.store.rows import MpcRow
+
+
+async def find(ports: Ports, by: Requester, ref: MpcRef) -> MpcRow:
+    """The call ``ref`` means to ``by``: live or ended by uuid, live only by name. Raises NotFound."""
+    if ref.uuid or ref.either:
+        row = await ports.store.mpc(ref.uuid or ref.either)
+        if row is not None and sees(by, row):
+            return row
+    if ref.name or ref.either:
+        named = await ports.store.live_mpc_by_name(by.account, ref.name or ref.either, sub_account=by.sub_account)
+        if named is not None:
+            return named
+    raise NotFound("no such multiparty call; by name only live ones are found")
+
+
+def time_bounds(reader: Reader, declared: dict[str, Parameter[datetime]]) -> TimeBounds:
+    return TimeBounds(
+        eq=reader.optional(declared[""]), **{bound: reader.optional(declared[bound]) for bound in p.BOUNDS}
+    )
+
+
+async def list_mpcs(ports: Ports, request: ApiRequest) -> Answer:
+    by, reader = request.requester, request.reader()
+    page = read_page(reader)
+    filters = MpcFilter(
+        sub_account=by.sub_account or reader.optional(p.SUBACCOUNT),
+        friendly_name=reader.optional(p.FRIENDLY_NAME),
+        status=reader.optional(p.MPC_STATUS),
+        termination_cause_code=reader.optional(p.TERMINATION_CAUSE_CODE),
+        created=time_bounds(reader, p.CREATION_TIME),
+        ended=time_bounds(reader, p.END_TIME),
+    )
+    reader.check()
+    found = await ports.store.mpcs(by.account, request.now, filters, page)
+    objects = [render.multi_party_call(row, request.auth_id) for row in found.rows]
+    return Answer(200, render.MultiPartyCallList(meta=meta(request, page, found.total), objects=objects))
+
+
+async def get_mpc(ports: Ports, request: ApiRequest) -> Answer:
+    ref = mpc_ref(request.segments["mpc"])
+    row = await find(ports, request.requester, ref)
+    return Answer(200, render.multi_party_call(row, request.auth_id, by_name=bool(ref.name)))
+
+
+async def activate_mpc(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    reader.required(p.ACTIVATE_STATUS, "")
+    reader.check()
+    return await _done(ports, ActivateMpc(by=request.requester, mpc=mpc_ref(request.segments["mpc"])))
+
+
+async def end_mpc(ports: Ports, request: ApiRequest) -> Answer:
+    return await _done(ports, EndMpc(by=request.requester, mpc=mpc_ref(request.segments["mpc"])))
+
+
+async def start_recording(ports: Ports, request: ApiRequest) -> Answer:
+    by, reader = request.requester, request.reader()
+    callback = read_callback(reader, p.RECORDING_CALLBACK_URL, p.RECORDING_CALLBACK_METHOD, "POST") or Callback()
+    file_format: Literal["mp3", "wav"] = reader.take(p.FILE_FORMAT, "mp3")
+    reader.optional(p.TRANSCRIPT)
+    reader.optional(p.TRANSCRIPTION_URL)
+    reader.check()
+    started = await ports.apply(
+        StartRecording(by=by, mpc=mpc_ref(request.segments["mpc"]), file_format=file_format, callback=callback)
+    )
+    assert isinstance(started, RecordingStarted)
+    link = render.recording_url(ports.public_url, by.account, started.recording_id, started.file_format)
+    return Answer(
+        202,
+        render.RecordingBegun(
+            message=f"MPC: {started.mpc_name} record started", recording_id=started.recording_id, recording_url=link
+        ),
+    )
+
+
+async def stop_recording(ports: Ports, request: ApiRequest) -> Answer:
+    return await _done(ports, StopRecording(by=request.requester, mpc=mpc_ref(request.segments["mpc"])))
+
+
+async def pause_recording(ports: Ports, request: ApiRequest) -> Answer:
+    return await _done(ports, PauseRecording(by=request.requester, mpc=mpc_ref(request.segments["mpc"])))
+
+
+async def resume_recording(ports: Ports, request: ApiRequest) -> Answer:
+    return await _done(ports, ResumeRecording(by=request.requester, mpc=mpc_ref(request.segments["mpc"])))
+
+
+async def _done(ports: Ports, command: Command) -> Answer:
+    await ports.apply(command)
+    return Answer(204)
+
+
+_LIST_PARAMETERS: tuple[Parameter[Any], ...] = (
+    p.SUBACCOUNT, p.FRIENDLY_NAME, p.MPC_STATUS, p.TERMINATION_CAUSE_CODE, *p.CREATION_TIME.values(),
+    *p.END_TIME.values(), p.LIMIT, p.OFFSET,
+)  # fmt: skip
+
+OPERATIONS = (
+    Operation(
+        verb="GET",
+        template="MultiPartyCall",
+        handler=list_mpcs,
+        summary="List multiparty calls, newest first",
+        status=200,
+        parameters=_LIST_PARAMETERS,
+        answers=render.MultiPartyCallList,
+    ),
+    Operation(
+        verb="GET",
+        template="MultiPartyCall/{mpc}",
+        handler=get_mpc,
+        summary="Get a multiparty call",
+        status=200,
+        answers=render.MultiPartyCall,
+    ),
+    Operation(
+        verb="POST",
+        template="MultiPartyCall/{mpc}",
+        handler=activate_mpc,
+        summary="Start (activate) a multiparty call that is Initialized",
+        status=204,
+        parameters=(p.ACTIVATE_STATUS,),
+        required=frozenset({"status"}),
+    ),
+    Operation(
+        verb="DELETE",
+        template="MultiPartyCall/{mpc}",
+        handler=end_mpc,
+        summary="End a multiparty call",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template="MultiPartyCall/{mpc}/Record",
+        handler=start_recording,
+        summary="Start recording a multiparty call",
+        status=202,
+        parameters=p.START_RECORDING_PARAMETERS,
+        answers=render.RecordingBegun,
+    ),
+    Operation(
+        verb="DELETE",
+        template="MultiPartyCall/{mpc}/Record",
+        handler=stop_recording,
+        summary="Stop recording",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template="MultiPartyCall/{mpc}/Record/Pause",
+        handler=pause_recording,
+        summary="Pause the recording: what is said until it is resumed is not in the file",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template="MultiPartyCall/{mpc}/Record/Resume",
+        handler=resume_recording,
+        summary="Resume a paused recording",
+        status=204,
+    ),
+)

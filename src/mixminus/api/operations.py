@@ -1,0 +1,78 @@
+"""The shape of an API operation: where it is, what it takes, what runs; and the request and answer it sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from mixminus.api.body import Pairs
+from mixminus.api.ports import Ports
+from mixminus.api.reading import Parameter, Reader
+from mixminus.api.render import Body
+from mixminus.calls.commands import Requester
+
+Verb: TypeAlias = Literal["GET", "POST", "DELETE"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiRequest:
+    """One authenticated request on a known path."""
+
+    api_id: str
+    auth_id: str
+    """As it stands in the path: the links of the answer begin with it."""
+    requester: Requester
+    path: str
+    """Raw path with a trailing slash."""
+    segments: Mapping[str, str]
+    """The template's placeholders, decoded once."""
+    fields: Mapping[str, Any]
+    query: Pairs
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    now: datetime
+    is_head: bool = False
+
+    def reader(self) -> Reader:
+        return Reader(self.fields)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and JSON body, to which ``api_id`` is added on the way out; no body with 204."""
+
+    status: int
+    body: Body | None = None
+
+
+@dataclass(frozen=True)
+class FileAnswer:
+    """Status, headers and the bytes of a file."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes] | None = None
+
+
+Handler: TypeAlias = Callable[[Ports, ApiRequest], Awaitable[Answer | FileAnswer]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One row of the API's table. ``template`` is relative to ``/v1/Account/{auth_id}/``."""
+
+    verb: Verb
+    template: str
+    handler: Handler
+    summary: str
+    status: int
+    """Of success."""
+    parameters: tuple[Parameter[Any], ...] = ()
+    required: frozenset[str] = field(default_factory=frozenset)
+    answers: type[Body] | None = None
+    """The body of success; ``None`` for 204 and files."""
+    media_type: str = "application/json"
+    asynchronous: bool = True
+    """Takes ``callback_url``."""

@@ -1,0 +1,103 @@
+"""What the API needs of the rest of the server, as protocols: tests hand in fakes, ``server`` the real things."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from mixminus.api.limit import RateLimit
+from mixminus.calls.commands import Command, Requester, Result
+from mixminus.clock import Clock, SystemClock
+from mixminus.ids import Mint
+from mixminus.settings import Number
+from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
+from mixminus.store.rows import AccountRow, ApplicationRow, EndpointRow, MemberRow, MpcRow, RecordingRow
+from mixminus.store.transaction import Transaction
+
+Apply = Callable[[Command], Awaitable[Result]]
+"""The one door of :mod:`mixminus.calls.service`."""
+
+DeliverAsync = Callable[[str, str, dict[str, Any], Requester], Awaitable[None]]
+"""``(url, method, body, requester)``: owe ``body``, the real answer of an asynchronous request, to ``url``."""
+
+
+class Store(Protocol):
+    """The part of :class:`mixminus.store.db.Store` that the API uses."""
+
+    async def commit(self, transaction: Transaction) -> object: ...
+
+    async def account(self, account_id: str) -> AccountRow | None: ...
+
+    async def application(self, app_id: str) -> ApplicationRow | None: ...
+
+    async def applications(
+        self, account: str, *, sub_account: str | None = None, app_name: str = "", page: Page
+    ) -> Found[ApplicationRow]: ...
+
+    async def endpoint(self, endpoint_id: str) -> EndpointRow | None: ...
+
+    async def endpoint_by_username(self, username: str) -> EndpointRow | None: ...
+
+    async def endpoints(
+        self, account: str, *, sub_account: str | None = None, app_id: str | None = None, page: Page
+    ) -> Found[EndpointRow]: ...
+
+    async def mpc(self, mpc_uuid: str) -> MpcRow | None: ...
+
+    async def live_mpc_by_name(self, account: str, name: str, *, sub_account: str | None = None) -> MpcRow | None: ...
+
+    async def mpcs(self, account: str, now: datetime, filters: MpcFilter, page: Page) -> Found[MpcRow]: ...
+
+    async def member(self, mpc_uuid: str, member_id: str) -> MemberRow | None: ...
+
+    async def members(self, mpc_uuid: str, *, call_uuid: str | None = None, page: Page) -> Found[MemberRow]: ...
+
+    async def recording(self, recording_id: str) -> RecordingRow | None: ...
+
+    async def recordings(
+        self, account: str, now: datetime, filters: RecordingFilter, page: Page
+    ) -> Found[RecordingRow]: ...
+
+
+class Files(Protocol):
+    """Finished recordings."""
+
+    async def size(self, key: str) -> int | None:
+        """Bytes of the file ``RecordingRow.file`` names; ``None`` when it is not there."""
+
+    def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """``length`` bytes of it from ``start``, in pieces."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where an endpoint is registered now. ``expires`` is in whole seconds from now."""
+
+    contact: str
+    expires: int
+    user_agent: str = ""
+
+
+def _not_registered(username: str) -> Registration | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Everything the handlers reach for."""
+
+    apply: Apply
+    store: Store
+    files: Files
+    deliver_async: DeliverAsync
+    public_url: str
+    """How the outside reaches this server, without a trailing slash."""
+    sip_domain: str
+    registration: Callable[[str], Registration | None] = _not_registered
+    """User name of an endpoint → its registration, if any."""
+    numbers: tuple[Number, ...] = ()
+    clock: Clock = field(default_factory=SystemClock)
+    mint: Mint = field(default_factory=Mint)
+    rate_limit: RateLimit = field(default_factory=RateLimit)
