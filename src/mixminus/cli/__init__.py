@@ -12,7 +12,8 @@ def main() -> None:
     if words[:1] == ["media"]:
         from mixminus.cli import media
 
-        sys.exit(media.main(words[1:]))
+        media.main(words[1:])
+        return
     if words[:1] == ["finisher"]:
         from mixminus.cli import finisher
 
