@@ -153,6 +153,9 @@ class StopTap(msgspec.Struct, frozen=True, tag=True):
 class GetStats(msgspec.Struct, frozen=True, tag=True):
     """Ask for :class:`Stats` as the reply's value."""
 
+    legs: bool = False
+    """Also fill ``leg_stats``: every leg's counters, which takes a worker with thousands of legs some milliseconds."""
+
 
 Command: TypeAlias = (
     OpenLeg
@@ -208,6 +211,19 @@ class Stats(msgspec.Struct, frozen=True, tag=True):
     """Packets from addresses no leg has, dropped."""
     malformed_packets: int
     leg_stats: tuple[LegStats, ...] = ()
+    received_datagrams: int = 0
+    sent_datagrams: int = 0
+    send_errors: int = 0
+    """Datagrams the kernel refused (unreachable, too big, …), each skipped."""
+    dropped_datagrams: int = 0
+    """Datagrams given up because a send buffer stayed full."""
+    dropped_events: int = 0
+    """Events thrown away because the control process did not read."""
+    spool_backlog_bytes: int = 0
+    load: float = 0.0
+    """Share of the recent time spent working, 0 to 1."""
+    lateness_us: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """How late recent ticks began: p50, p99, maximum, microseconds."""
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True):

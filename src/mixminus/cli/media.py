@@ -1,0 +1,34 @@
+"""``mixminus media worker``: the entry of a media worker process. Started by the control process, not by people.
+
+Kept free of the option parser and the server: a replacement for a worker that died must tick within a fraction of a
+second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from collections.abc import Sequence
+
+from mixminus.media.worker import Worker, prepare_process, run
+from mixminus.recording.spool import Spool
+
+
+def main(arguments: Sequence[str]) -> None:
+    """``arguments``: what follows ``mixminus media``. Returns when control has gone and spools are synced."""
+    options = _parse(arguments)
+    control = socket.socket(fileno=options.control_fd)
+    sockets = [socket.socket(fileno=int(fd)) for fd in options.rtp_fds.split(",")]
+    worker = Worker(sockets, control, open_spool=Spool.open, seed=options.seed)
+    prepare_process(worker)
+    run(worker)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mixminus media", description=__doc__)
+    worker = parser.add_subparsers(required=True).add_parser("worker")
+    worker.add_argument("--index", type=int, required=True, help="number of this worker, to tell them apart in ps")
+    worker.add_argument("--control-fd", type=int, required=True, help="inherited stream socket to the control process")
+    worker.add_argument("--rtp-fds", required=True, help="inherited UDP sockets, comma-separated")
+    worker.add_argument("--seed", type=int, help="makes SSRCs and sequence numbers repeat, for tests")
+    return parser.parse_args(arguments)

@@ -1,0 +1,286 @@
+"""What the control process sees of media: :class:`MediaClient`, all workers of this machine as one.
+
+It decides which worker a room lives on and which port a leg gets; :mod:`mixminus.media.endpoint` keeps each worker
+alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from mixminus.clock import Clock, SystemClock
+from mixminus.errors import MediaError
+from mixminus.media.batch import parse_host
+from mixminus.media.endpoint import Spawn, WorkerEndpoint, spawn_worker
+from mixminus.media.ports import open_pools
+from mixminus.media.protocol import (
+    Address,
+    CloseLeg,
+    Command,
+    Event,
+    GetStats,
+    LegLatched,
+    MoveLeg,
+    OpenLeg,
+    PauseTap,
+    Play,
+    PlayEnded,
+    ResumeTap,
+    SendDigits,
+    SetHearing,
+    StartTap,
+    Stats,
+    StopPlay,
+    StopTap,
+    UpdateLeg,
+)
+from mixminus.media.roster import Kind, Roster
+
+ANSWER_SECONDS = 10.0
+"""How long :meth:`MediaClient.send` waits, a restart of the worker included."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class MediaCounters:
+    """What the client itself counts, since the start."""
+
+    events: dict[str, int] = field(default_factory=dict)
+    """By name of the event."""
+    failed_callbacks: int = 0
+    """Events and losses whose receiver raised; the exception is logged."""
+
+
+class MediaClient:
+    """All media workers of this machine.
+
+    ``host``: address to bind, IPv4 or IPv6. ``advertised_host``: what :meth:`reserve` tells peers, if another.
+    ``on_event`` is called in the order in which things happened, possibly before the :meth:`send` that caused them
+    returns.
+    ``on_worker_lost(worker, rooms)`` is called when a worker died; its replacement is on the way, and ends that can no
+    longer come (PlayEnded, DigitsSent, SpeakStop) follow as events at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        ports: tuple[int, int],
+        workers: int = 1,
+        pool: int = 32,
+        advertised_host: str = "",
+        on_event: Callable[[Event], None],
+        on_worker_lost: Callable[[int, frozenset[str]], None] | None = None,
+        clock: Clock | None = None,
+        spawn: Spawn = spawn_worker,
+    ) -> None:
+        self._host, self._ports, self._workers, self._pool = host, ports, workers, pool
+        self._advertised_host = advertised_host or host
+        self._on_event, self._on_worker_lost = on_event, on_worker_lost
+        self._clock, self._spawn = clock or SystemClock(), spawn
+        self._handles: list[WorkerEndpoint] = []
+        self._roster = Roster()
+        self.counters = MediaCounters()
+
+    async def start(self) -> None:
+        """Open the ports and start the workers. Raises ConfigurationError (ports) or MediaError (a worker)."""
+        pools = open_pools(self._host, self._ports, workers=self._workers, size=self._pool)
+        self._handles = [
+            WorkerEndpoint(
+                index,
+                sockets,
+                clock=self._clock,
+                spawn=self._spawn,
+                on_event=self._event,
+                on_accepted=self._accepted,
+                on_lost=self._lost,
+            )
+            for index, sockets in enumerate(pools)
+        ]
+        try:
+            await asyncio.gather(*(handle.start() for handle in self._handles))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End the workers, after their spools are on disk, and close the ports."""
+        handles, self._handles = self._handles, []
+        await asyncio.gather(*(handle.stop() for handle in handles))
+        for sock in (sock for handle in handles for sock in handle.sockets):
+            sock.close()
+
+    def place(self, room: str, *, near: str | None = None) -> int:
+        """The worker a room lives on; a new room goes beside leg ``near``, else to the worker with the fewest legs."""
+        self._refuse_when_stopped()
+        return self._roster.place(room, [len(handle.book) for handle in self._handles], near=near)
+
+    def reserve(
+        self, room: str, leg: str, *, remote: Address | None, latchable: bool, peer_host: str | None = None
+    ) -> Address:
+        """Local address for the SDP of a leg that will be opened in ``room``.
+
+        ``latchable``: its ``OpenLeg`` will have ``latch_hosts``. ``peer_host``: literal address where the peer probably
+        is, while ``remote`` is not known. Raises MediaError when no port can take the leg.
+        """
+        handle = self._handles[self.place(room)]
+        self._check_family(remote)
+        now_ns = self._clock.now().monotonic_ns
+        self._roster.put("leg", leg, room)
+        try:
+            port = handle.book.take(leg, remote=remote, latchable=latchable, now_ns=now_ns, peer_host=peer_host)
+        except MediaError:
+            self._roster.drop("leg", leg)
+            raise
+        return self._advertised_host, port
+
+    def release(self, leg: str) -> None:
+        """Give back what :meth:`reserve` took, for a leg never opened. An accepted ``CloseLeg`` does so by itself."""
+        try:
+            handle = self._handles[self._roster.worker_of("leg", leg)]
+        except (MediaError, IndexError):
+            return
+        handle.book.release(leg, self._clock.now().monotonic_ns)
+        self._roster.drop("leg", leg)
+
+    def send(self, command: Command, *, timeout: float = ANSWER_SECONDS) -> Awaitable[Stats | None]:
+        """Have a worker carry out ``command``; await the result for its answer.
+
+        The command is on its way when this returns, so commands take effect in the order of the calls. Raises
+        MediaError when the worker refuses, or has not answered within ``timeout`` seconds. A command that was given up
+        or cancelled may still be carried out: undo it with its opposite.
+        """
+        self._refuse_when_stopped()
+        handle = self._handles[self._route(command)]
+        if isinstance(command, OpenLeg | UpdateLeg):
+            self._seat(handle, command)
+        answer = handle.submit(command)
+        if isinstance(command, Play):
+            self._enter("player", command.player, command.room, answer)
+        elif isinstance(command, StartTap):
+            self._enter("tap", command.tap, command.room, answer)
+        return self._answer(handle, answer, timeout)
+
+    def stats(self) -> tuple[Stats | None, ...]:
+        """Each worker's counters, at most some seconds old; None before the first answer. They restart with it."""
+        return tuple(handle.stats for handle in self._handles)
+
+    async def fresh_stats(self, *, legs: bool = False) -> tuple[Stats | None, ...]:
+        """Each worker's counters now, with every leg's if ``legs``."""
+        self._refuse_when_stopped()
+        answers = (self._answer(handle, handle.submit(GetStats(legs=legs)), ANSWER_SECONDS) for handle in self._handles)
+        return tuple(await asyncio.gather(*answers))
+
+    def restarts(self) -> tuple[int, ...]:
+        """How often each worker was replaced."""
+        return tuple(handle.restarts for handle in self._handles)
+
+    def pids(self) -> tuple[int | None, ...]:
+        """Process id of each worker, for accounting and for tests that kill one."""
+        return tuple(handle.process.pid if handle.process else None for handle in self._handles)
+
+    # -- routing
+
+    def _route(self, command: Command) -> int:
+        """The worker that has what ``command`` is about. Raises MediaError when there is no such thing."""
+        match command:
+            case OpenLeg():
+                self._check_family(command.remote)
+                self._roster.put("leg", command.leg, self._near(command.room, command.leg))
+                return self._roster.worker_of("leg", command.leg)
+            case MoveLeg():
+                self._roster.put("leg", command.leg, self._near(command.room, command.leg))
+                return self._roster.worker_of("leg", command.leg)
+            case UpdateLeg():
+                self._check_family(command.remote)
+                return self._roster.worker_of("leg", command.leg)
+            case CloseLeg() | SendDigits():
+                return self._roster.worker_of("leg", command.leg)
+            case Play() | StartTap():
+                return self.place(command.room)
+            case StopPlay():
+                return self._roster.worker_of("player", command.player)
+            case PauseTap() | ResumeTap() | StopTap():
+                return self._roster.worker_of("tap", command.tap)
+            case SetHearing():
+                return self._roster.worker_of_room(command.room)
+            case GetStats():
+                raise MediaError("GetStats is about a worker: use fresh_stats()")
+
+    def _enter(self, kind: Kind, name: str, room: str, answer: asyncio.Future[Stats | None]) -> None:
+        """A player or tap is in its room from the moment it is sent, and out again if the worker refuses it."""
+        if self._roster.has(kind, name):
+            return
+        self._roster.put(kind, name, room)
+        answer.add_done_callback(lambda done: self._roster.drop(kind, name) if done.exception() else None)
+
+    def _near(self, room: str, leg: str) -> str:
+        self._roster.worker_of("leg", leg)
+        self.place(room, near=leg)
+        return room
+
+    def _seat(self, handle: WorkerEndpoint, command: OpenLeg | UpdateLeg) -> None:
+        if isinstance(command, OpenLeg) and command.port != (port := handle.book.port_of(command.leg)):
+            raise MediaError(f"leg {command.leg}: port {command.port} is not the one reserved for it, {port}")
+        handle.book.update(
+            command.leg,
+            remote=command.remote,
+            latchable=bool(command.latch_hosts),
+            now_ns=self._clock.now().monotonic_ns,
+        )
+
+    def _check_family(self, remote: Address | None) -> None:
+        if remote is not None and parse_host(remote[0]).version != parse_host(self._host).version:
+            raise MediaError(f"{remote[0]} cannot be reached from media address {self._host}: the IP versions differ")
+
+    # -- what workers tell
+
+    async def _answer(
+        self, handle: WorkerEndpoint, answer: asyncio.Future[Stats | None], timeout: float
+    ) -> Stats | None:
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.shield(answer)
+        except TimeoutError:
+            raise MediaError(f"media worker {handle.index} has not answered for {timeout:g} s") from None
+
+    def _accepted(self, command: Command) -> None:
+        match command:
+            case CloseLeg():
+                self.release(command.leg)
+            case StopTap():
+                self._roster.drop("tap", command.tap)
+
+    def _event(self, event: Event) -> None:
+        name = type(event).__name__
+        self.counters.events[name] = self.counters.events.get(name, 0) + 1
+        match event:
+            case LegLatched():
+                with contextlib.suppress(MediaError):  # the leg was closed in the meantime
+                    self._handles[self._roster.worker_of("leg", event.leg)].book.latched(event.leg, event.remote)
+            case PlayEnded():
+                self._roster.drop("player", event.player)
+        self._call(lambda: self._on_event(event))
+
+    def _lost(self, worker: int, rooms: frozenset[str]) -> None:
+        told = self._on_worker_lost
+        if told is not None:
+            self._call(lambda: told(worker, rooms))
+
+    def _call(self, function: Callable[[], None]) -> None:
+        """A receiver's exception must not cost the others their events."""
+        try:
+            function()
+        except Exception:
+            self.counters.failed_callbacks += 1
+            log.exception("a receiver of media events raised")
+
+    def _refuse_when_stopped(self) -> None:
+        if not self._handles:
+            raise MediaError("media is not running")

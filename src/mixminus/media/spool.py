@@ -1,0 +1,231 @@
+"""Takes what the taps recorded to disk, on one thread of its own, so that no tick ever waits for a disk.
+
+Sinks (called from the tick) append to one bounded queue; the thread drains it a few times a second, writes block by
+block and syncs once per round. A spool that cannot be written fails its own tap and no other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.errors import StorageError
+from mixminus.media.protocol import StartTap, TapClosed, TapFailed
+
+RATE = 8000
+"""Hz of every tap."""
+POLL_SECONDS = 0.05
+SYNC_ROUNDS = 5
+"""Dirty spools are synced every so many rounds, together, so that they share the file system's commits."""
+BACKLOG_LIMIT = 64 * 1024 * 1024
+"""Bytes waiting for the disk, all taps together; beyond it the tap that has more to write fails."""
+GAP_NS = 100_000_000
+"""Time between two writes not covered by samples from which it is a gap: only skipped ticks make one."""
+
+Operation: TypeAlias = Literal["open", "append", "gap", "pause", "resume", "close"]
+
+
+class SpoolFile(Protocol):
+    """The writing end of one recording's journal. Every method may raise StorageError."""
+
+    def append(self, pcm: bytes | memoryview, now_ns: int = 0) -> None: ...
+    def gap(self, samples: int, now_ns: int) -> None: ...
+    def pause(self, now_ns: int) -> None: ...
+    def resume(self, now_ns: int) -> None: ...
+    def sync(self) -> None: ...
+    def close(self, now_ns: int) -> int: ...
+
+
+class OpenSpool(Protocol):
+    """Begins the next segment of the recording in ``folder``."""
+
+    def __call__(self, folder: Path, *, rate: int, now_ns: int, paused: bool) -> SpoolFile: ...
+
+
+TapEvent: TypeAlias = TapClosed | TapFailed
+
+
+class Tap:
+    """The sink of one tap: what the engine writes to. All methods return at once and never raise."""
+
+    def __init__(self, command: StartTap, now_ns: int, enqueue: Callable[[Tap, Operation, bytes | int, int], None]):
+        self.name = command.tap
+        self.folder = Path(command.spool)
+        self.paused = command.paused
+        self.closing = False
+        self.failed = False
+        """Set by whichever side finds out first; nothing is queued after it."""
+        self.file: SpoolFile | None = None
+        self.samples = 0
+        """Written to the file so far; the writer thread's."""
+        self.covered_ns = now_ns
+        """Up to when the samples handed over reach."""
+        self._enqueue = enqueue
+        enqueue(self, "open", int(command.paused), now_ns)
+
+    def write(self, pcm: NDArray[np.int16], now_ns: int) -> None:
+        """``pcm``: (S,) int16, copied. ``now_ns``: the tick that mixed its last sample."""
+        missing_ns = now_ns - self.covered_ns - len(pcm) * 1_000_000_000 // RATE
+        if missing_ns > GAP_NS:
+            self._enqueue(self, "gap", missing_ns * RATE // 1_000_000_000, now_ns)
+        self.covered_ns = now_ns
+        self._enqueue(self, "append", pcm.astype("<i2", copy=False).tobytes(), now_ns)
+
+    def pause(self, now_ns: int) -> None:
+        self._enqueue(self, "pause", 0, now_ns)
+
+    def resume(self, now_ns: int) -> None:
+        self.covered_ns = now_ns
+        self._enqueue(self, "resume", 0, now_ns)
+
+    def close(self, now_ns: int) -> None:
+        self.closing = True
+        self._enqueue(self, "close", 0, now_ns)
+
+
+class SpoolWriter:
+    """The writer thread and its queue. :meth:`open_tap`, :meth:`events` and :meth:`stop` are for the tick's thread."""
+
+    def __init__(self, open_spool: OpenSpool, *, backlog_limit: int = BACKLOG_LIMIT) -> None:
+        self._open_spool = open_spool
+        self._backlog_limit = backlog_limit
+        self._queue: deque[tuple[Tap, Operation, bytes | int, int]] = deque()
+        self._queued_bytes = 0
+        self._written_bytes = 0
+        self._events: deque[TapEvent] = deque()
+        self._dirty: set[Tap] = set()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._crash: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes waiting for the disk."""
+        return self._queued_bytes - self._written_bytes
+
+    def open_tap(self, command: StartTap, now_ns: int) -> Tap:
+        """The sink of a new tap. Its folder is made on the writer thread; TapFailed tells if that was impossible."""
+        return Tap(command, now_ns, self._enqueue)
+
+    def events(self) -> list[TapEvent]:
+        """What happened on disk since the last call. Raises what ended the thread, if something did."""
+        if self._crash is not None:
+            raise self._crash
+        found = []
+        while self._events:
+            found.append(self._events.popleft())
+        return found
+
+    def stop(self, timeout: float = 30.0) -> bool:
+        """Write, sync and close everything queued; whether that was done in time."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # -- on the tick's thread
+
+    def _enqueue(self, tap: Tap, operation: Operation, value: bytes | int, now_ns: int) -> None:
+        if tap.failed:
+            return
+        if isinstance(value, bytes):
+            if self.backlog + len(value) > self._backlog_limit:
+                self._fail(tap, f"the disk is too slow for {tap.folder}: {self.backlog} bytes wait for it", now_ns)
+                self._queue.append((tap, "close", 0, now_ns))
+                return
+            self._queued_bytes += len(value)
+        self._queue.append((tap, operation, value, now_ns))
+        if operation == "close":
+            self._wake.set()
+
+    # -- on the writer thread
+
+    def _run(self) -> None:
+        rounds = 0
+        try:
+            while not (self._stopping and not self._queue):
+                self._wake.wait(POLL_SECONDS)
+                self._wake.clear()
+                self._drain()
+                rounds += 1
+                if rounds % SYNC_ROUNDS == 0:
+                    self._sync()
+            self._sync()
+        except BaseException as error:  # noqa: BLE001 - handed to the tick's thread, which must not go on without a writer
+            self._crash = error
+
+    def _drain(self) -> None:
+        for _ in range(len(self._queue)):
+            tap, operation, value, now_ns = self._queue.popleft()
+            if isinstance(value, bytes):
+                self._written_bytes += len(value)
+            if tap.failed:
+                self._abandon(tap, now_ns)
+                continue
+            try:
+                self._do(tap, operation, value, now_ns)
+            except (StorageError, OSError) as error:
+                self._fail(tap, str(error), now_ns)
+                self._abandon(tap, now_ns)
+
+    def _do(self, tap: Tap, operation: Operation, value: bytes | int, now_ns: int) -> None:
+        if operation == "open":
+            tap.file = self._open_spool(tap.folder, rate=RATE, now_ns=now_ns, paused=bool(value))
+            return
+        file = tap.file
+        assert file is not None, "a tap that could not be opened has failed"
+        if isinstance(value, bytes):
+            file.append(value, now_ns)
+            tap.samples += len(value) // 2
+        elif operation == "gap":
+            file.gap(value, now_ns)
+        elif operation == "pause":
+            file.pause(now_ns)
+        elif operation == "resume":
+            file.resume(now_ns)
+        else:
+            self._close(tap, file, now_ns)
+            return
+        self._dirty.add(tap)
+
+    def _close(self, tap: Tap, file: SpoolFile, now_ns: int) -> None:
+        self._dirty.discard(tap)
+        tap.samples = file.close(now_ns)
+        tap.file = None
+        self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=RATE, at_ns=now_ns))
+
+    def _sync(self) -> None:
+        for tap in self._dirty:
+            if tap.file is None or tap.failed:
+                continue
+            try:
+                tap.file.sync()
+            except (StorageError, OSError) as error:
+                self._fail(tap, str(error), tap.covered_ns)
+        self._dirty.clear()
+
+    def _abandon(self, tap: Tap, now_ns: int) -> None:
+        """Close the file of a failed tap; what it holds stays for recovery."""
+        self._dirty.discard(tap)
+        file, tap.file = tap.file, None
+        if file is None:
+            return
+        try:
+            file.close(now_ns)
+        except (StorageError, OSError):
+            return  # already told as TapFailed, for the first reason
+
+    def _fail(self, tap: Tap, reason: str, now_ns: int) -> None:
+        tap.failed = True
+        self._events.append(TapFailed(tap=tap.name, reason=reason, samples=tap.samples, at_ns=now_ns))
