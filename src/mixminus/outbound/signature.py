@@ -65,7 +65,8 @@ class _Form:
 
     port: bool = True
     decoded_path: bool = False
-    root_path: str = ""
+    bare_root: bool = False
+    """The path ``/`` is left out, by a receiver that uses the URL as it was configured."""
     query: Literal["decoded", "raw", "twice"] = "decoded"
     body: Literal["plain", "twice"] = "plain"
     bare_mark: bool = False
@@ -76,7 +77,7 @@ class _Form:
         if not self.port:
             authority = authority.rpartition(":")[0] if parts.port is not None else authority
         path = unquote(parts.path) if self.decoded_path else parts.path
-        return f"{parts.scheme}://{authority}{path or self.root_path}"
+        return f"{parts.scheme}://{authority}{'' if self.bare_root and path == '/' else path}"
 
     def message(self, method: str, parts: SplitResult, form: Mapping[str, str]) -> str:
         base = self.base(parts)
@@ -96,10 +97,10 @@ _SDKS = (
     _Form(port=False),
     _Form(query="raw", body="twice"),  # PHP
     _Form(port=False, decoded_path=True, bare_mark=True),  # Java
-    _Form(port=False, decoded_path=True, root_path="/"),  # .NET
+    _Form(port=False, decoded_path=True),  # .NET
     _Form(decoded_path=True),  # Go
-    _Form(root_path="/"),  # any, by a receiver that reads the URL off the request line
-    _Form(root_path="/", query="twice"),
+    _Form(bare_root=True),
+    _Form(port=False, bare_root=True),
 )
 
 

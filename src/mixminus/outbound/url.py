@@ -12,7 +12,8 @@ _ALLOWED = "!#$%&'()*+,/:;=?@[]~"
 
 
 def request_url(url: str) -> str:
-    """``url`` as it goes on the wire: no fragment, spaces and non-ASCII escaped, a host outside ASCII as IDNA.
+    """``url`` as it goes on the wire: no fragment, spaces and non-ASCII escaped, a host outside ASCII as IDNA,
+    an empty path as ``/``.
 
     What is already escaped stays exactly as written, since that is what gets signed.
     Raises :class:`~mixminus.errors.OutboundError` (stage ``address``) for what is no http or https URL.
@@ -29,7 +30,7 @@ def request_url(url: str) -> str:
             raise ValueError("the host holds a space or control character")
     except ValueError as error:
         raise OutboundError("address", f"URL {url[:200]!r}: {error}") from None
-    return urlunsplit((parts.scheme, authority, quote(parts.path, _ALLOWED), quote(parts.query, _ALLOWED), ""))
+    return urlunsplit((parts.scheme, authority, quote(parts.path, _ALLOWED) or "/", quote(parts.query, _ALLOWED), ""))
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:

@@ -39,6 +39,15 @@ _MEMBER_ID_BLOCK = 1000
 _MEMBER_ID_META = "member_id_ceiling"
 
 
+@dataclass(frozen=True)
+class _Job:
+    transaction: Transaction
+    done: asyncio.Future[None]
+
+
+_Outcome = tuple[_Job, tuple[OutboxRow, ...], StorageError | None]
+
+
 class Store(Queries):
     """The database of one data folder. All methods are for the event loop that opened it."""
 
@@ -49,8 +58,8 @@ class Store(Queries):
         self._loop = asyncio.get_running_loop()
         self._reader_engine = _engine(path, writing=False)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
-        self._writer = _Writer(path, self._loop)
         self._on_outbox: list[Callable[[tuple[OutboxRow, ...]], None]] = []
+        self._writer = _Writer(path, self._loop, self._settle)
         self._member_ids = range(0)
         self._member_id_turn = asyncio.Lock()
         self._closed = False
@@ -89,14 +98,23 @@ class Store(Queries):
         """
         if self._closed:
             raise StorageError(f"{self._path}: the database is closed")
-        numbered = await self._writer.submit(transaction)
-        if numbered:
-            for callback in self._on_outbox:
-                callback(numbered)
+        await self._writer.submit(transaction)
 
     def on_outbox(self, callback: Callable[[tuple[OutboxRow, ...]], None]) -> None:
         """Call ``callback`` in the event loop with the numbered rows whenever a commit has added to the outbox."""
         self._on_outbox.append(callback)
+
+    def _settle(self, outcomes: list[_Outcome]) -> None:
+        for job, numbered, failure in outcomes:
+            if numbered:  # also when nobody waits for the commit any more: the rows are owed
+                for callback in self._on_outbox:
+                    callback(numbered)
+            if job.done.done():
+                continue
+            if failure is None:
+                job.done.set_result(None)
+            else:
+                job.done.set_exception(failure)
 
     async def next_member_id(self) -> str:
         """A member id, greater than every one before it, also those before a restart."""
@@ -122,31 +140,23 @@ class Store(Queries):
             raise StorageError(f"{self._path}: {_reason(error)}") from error
 
 
-@dataclass(frozen=True)
-class _Job:
-    transaction: Transaction
-    done: asyncio.Future[tuple[OutboxRow, ...]]
-
-
-_Outcome = tuple[_Job, tuple[OutboxRow, ...], StorageError | None]
-
-
 class _Writer:
     """The one thread that writes. ``started`` resolves when the schema is current."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop, settle: Callable[[list[_Outcome]], None]) -> None:
         self._path = path
         self._loop = loop
+        self._settle = settle
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._next_number = 1
         self.started: asyncio.Future[None] = loop.create_future()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, transaction: Transaction) -> tuple[OutboxRow, ...]:
+    async def submit(self, transaction: Transaction) -> None:
         job = _Job(transaction, self._loop.create_future())
         self._jobs.put(job)
-        return await job.done
+        await job.done
 
     def stop(self) -> None:
         """Blocks until everything submitted before is settled."""
@@ -169,7 +179,7 @@ class _Writer:
         with engine.connect() as connection:
             while group := self._next_group():
                 outcomes = self._commit(connection, group)
-                self._loop.call_soon_threadsafe(_settle, outcomes)
+                self._loop.call_soon_threadsafe(self._settle, outcomes)
         engine.dispose()
 
     def _next_group(self) -> list[_Job]:
@@ -209,16 +219,6 @@ class _Writer:
         self._next_number += len(transaction.outbox)
         rows = tuple(msgspec.structs.replace(row, number=first + i) for i, row in enumerate(transaction.outbox))
         return replace(transaction, outbox=rows)
-
-
-def _settle(outcomes: list[_Outcome]) -> None:
-    for job, numbered, failure in outcomes:
-        if job.done.done():
-            continue
-        if failure is None:
-            job.done.set_result(numbered)
-        else:
-            job.done.set_exception(failure)
 
 
 def _database_path(where: str | Path) -> Path:
