@@ -284,10 +284,13 @@ def _refused(draft: _Draft, command: Refused) -> None:
 def _gone(draft: _Draft, command: Gone) -> None:
     far_end = HangupSource.CALLER if draft.leg.row.direction == "inbound" else HangupSource.CALLEE
     source = far_end if command.source is HangupSource.UNKNOWN else command.source
-    status = CallStatus.COMPLETED if draft.leg.answered else CallStatus.CANCEL
     cause = command.cause
-    if not draft.leg.answered and cause is HangupCause.NORMAL_HANGUP:
-        cause = HangupCause.CANCELED
+    if draft.leg.answered:
+        status = CallStatus.COMPLETED
+    elif cause is HangupCause.NORMAL_HANGUP:
+        status, cause = CallStatus.CANCEL, HangupCause.CANCELED
+    else:
+        status = CallStatus.FAILED
     _close(draft, Outcome(status, cause, source))
 
 

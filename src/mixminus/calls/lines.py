@@ -1,0 +1,407 @@
+"""Every leg's line: SIP signalling joined to a row of media. A shell between the leg machines and the two engines.
+
+A line knows the SIP call, the offer and answer, and the local port. What happens on it is posted to the leg, in the leg's
+own words (:mod:`mixminus.calls.inputs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from mixminus.calls.applications import Destination
+from mixminus.calls.effects import PlaceCall
+from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refused
+from mixminus.calls.leg import Incoming
+from mixminus.calls.model import HangupCause, HangupSource
+from mixminus.calls.routing import NoRoute, Route
+from mixminus.errors import MediaError, ProtocolError
+from mixminus.ids import Mint
+from mixminus.media import protocol as media
+from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
+from mixminus.sip import events as sip
+from mixminus.sip.auth import DigestCredentials
+from mixminus.sip.endpoint import Hop, SipEndpoint
+from mixminus.sip.uri import parse_uri
+
+log = structlog.get_logger(__name__)
+
+Tell = Callable[[str, LegInput], None]
+FindRoute = Callable[[str], Route | NoRoute]
+"""Destination as the API names it → where to send the INVITE."""
+
+
+class MediaPorts(Protocol):
+    """What the lines need of the media workers."""
+
+    def reserve(self, room: str, leg: str, *, remote: media.Address | None, latchable: bool) -> tuple[str, int]: ...
+    def release(self, leg: str) -> None: ...
+    async def send(self, command: media.Command) -> object: ...
+
+
+@dataclass
+class _Line:
+    """One leg's line. ``media`` is the local address, once a port is reserved; ``open`` once the worker has the leg."""
+
+    call_uuid: str
+    sip: str
+    session_id: int
+    source: str = ""
+    """Host the signalling comes from."""
+    offer: bytes = b""
+    """The peer's, or ours on an outgoing call."""
+    version: int = 1
+    media: tuple[str, int] | None = None
+    plan: MediaPlan | None = None
+    room: str = ""
+    open: bool = False
+    answer_expected: bool = False
+    """Our offer went out in a 200; the answer comes in the ACK."""
+    up: bool = True
+
+
+class SipLines:
+    """The :class:`~mixminus.calls.ports.Lines` of the real server."""
+
+    def __init__(self, *, endpoint: SipEndpoint, ports: MediaPorts, mint: Mint, find_route: FindRoute) -> None:
+        self._endpoint = endpoint
+        self._ports = ports
+        self._mint = mint
+        self._find_route = find_route
+        self._lines: dict[str, _Line] = {}
+        self._by_sip: dict[str, _Line] = {}
+        self.tell: Tell = lambda call_uuid, event: None
+        self.incoming: Callable[[Incoming], None] = lambda call: None
+        self.key_pressed: Callable[[str, str], None] = lambda call_uuid, key: None
+        self.find_destination: Callable[[str | None, str], Coroutine[Any, Any, Destination | None]] = _nobody
+        self.accepting: Callable[[], bool] = lambda: True
+        self.spawn: Callable[[Coroutine[Any, Any, Any]], None] = _spawn_nothing
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            sip.IncomingCall: self._incoming,
+            sip.Ringing: self._ringing,
+            sip.Answered: self._answered,
+            sip.Rejected: self._rejected,
+            sip.Cancelled: self._cancelled,
+            sip.Ended: self._ended,
+            sip.Reinvited: self._reinvited,
+            sip.Confirmed: self._confirmed,
+            sip.DtmfInfo: self._dtmf_info,
+        }
+
+    # -- what the machines want -----------------------------------------------------------------------------------
+
+    def ring(self, call_uuid: str) -> None:
+        line = self._lines.get(call_uuid)
+        if line is not None and line.up:
+            self._endpoint.ring(line.sip)
+
+    def place(self, call_uuid: str, order: PlaceCall, room: str) -> None:
+        route = self._find_route(order.to)
+        if isinstance(route, NoRoute):
+            log.warning("cannot dial", call_uuid=call_uuid, to=order.to, reason=route.reason)
+            self.tell(call_uuid, Gone(route.cause, HangupSource.PLIVO))
+            return
+        try:
+            self._invite(call_uuid, order, room, route)
+        except (MediaError, ProtocolError) as error:
+            log.warning("cannot dial", call_uuid=call_uuid, to=order.to, reason=str(error))
+            cause = HangupCause.INTERNAL_ERROR if isinstance(error, MediaError) else HangupCause.INVALID_DESTINATION
+            self.tell(call_uuid, Gone(cause, HangupSource.PLIVO))
+
+    def _invite(self, call_uuid: str, order: PlaceCall, room: str, route: Route) -> None:
+        line = _Line(call_uuid, "", self._new_session(), room=room)
+        line.media = self._ports.reserve(room, call_uuid, remote=None, latchable=True)
+        self._lines[call_uuid] = line
+        line.offer = self._offer(line)
+        credentials = DigestCredentials(route.username, route.password, route.realm) if route.username else None
+        line.sip = self._endpoint.invite(
+            route.target,
+            from_=order.from_,
+            display_name=order.caller_name,
+            sdp=line.offer,
+            headers=[(f"X-PH-{name}", value) for name, value in order.sip_headers],
+            route=Hop(*route.next_hop, route.transport) if route.next_hop else None,
+            credentials=credentials,
+        )
+        self._by_sip[line.sip] = line
+
+    async def pick_up(self, call_uuid: str, room: str) -> LegInput:
+        line = self._lines.get(call_uuid)
+        if line is None or not line.up:
+            return Gone()
+        try:
+            body = await self._open_inbound(line, room)
+        except (MediaError, ProtocolError) as error:
+            log.warning("cannot answer", call_uuid=call_uuid, error=str(error))
+            self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
+            return Gone(HangupCause.INTERNAL_ERROR, HangupSource.PLIVO)
+        if not line.up:
+            return Gone()
+        self._endpoint.answer(line.sip, body)
+        return PickedUp()
+
+    async def _open_inbound(self, line: _Line, room: str) -> bytes:
+        """Media for an incoming call; returns the SDP of the 200: our answer, or our offer when the INVITE had none."""
+        remote = self._negotiate(line)[1].remote if line.offer else None
+        line.media = self._ports.reserve(room, line.call_uuid, remote=remote, latchable=True)
+        line.room = room
+        if line.offer:
+            body, plan = self._negotiate(line)
+        else:
+            body = line.offer = self._offer(line)
+            line.answer_expected = True
+            plan = _PLAN_TO_COME
+        await self._open(line, plan)
+        return body
+
+    def _negotiate(self, line: _Line) -> tuple[bytes, MediaPlan]:
+        host, port = line.media or ("127.0.0.1", 9)
+        return make_answer(line.offer, host=host, port=port, session_id=line.session_id, version=line.version)
+
+    def _offer(self, line: _Line) -> bytes:
+        assert line.media is not None
+        host, port = line.media
+        return make_offer(host=host, port=port, session_id=line.session_id, version=line.version)
+
+    def refuse(self, call_uuid: str, status: int) -> None:
+        line = self._lines.get(call_uuid)
+        if line is not None and line.up:
+            self._endpoint.reject(line.sip, status)
+
+    def hang_up(self, call_uuid: str, cause: HangupCause) -> None:
+        line = self._lines.get(call_uuid)
+        if line is not None and line.up and line.sip:
+            self._endpoint.hangup(line.sip, headers=[("Reason", f'Q.850;cause=16;text="{cause.text}"')])
+
+    async def close(self, call_uuid: str) -> None:
+        line = self._lines.pop(call_uuid, None)
+        if line is None:
+            return
+        line.up = False
+        if not line.open:
+            self._ports.release(call_uuid)
+            return
+        try:
+            await self._ports.send(media.CloseLeg(call_uuid))
+        except MediaError as error:
+            log.info("closing a leg failed", call_uuid=call_uuid, error=str(error))
+
+    async def send_digits(self, call_uuid: str, digits: str) -> None:
+        try:
+            await self._ports.send(media.SendDigits(call_uuid, digits))
+        except MediaError as error:
+            log.warning("digits not sent", call_uuid=call_uuid, error=str(error))
+
+    # -- what happens on the line ---------------------------------------------------------------------------------
+
+    def on_event(self, event: sip.SipEvent) -> None:
+        """Take one event of the SIP endpoint."""
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def _incoming(self, event: sip.IncomingCall) -> None:
+        line = _Line(self._mint.uuid(), event.call, self._new_session(), source=event.source[0], offer=event.sdp)
+        if not self.accepting():
+            self._endpoint.reject(event.call, 503, headers=[("Retry-After", "30")])
+            return
+        try:
+            if line.offer:
+                self._negotiate(line)
+        except ProtocolError as error:
+            log.info("offer refused", call_id=event.call_id, reason=str(error))
+            self._endpoint.reject(event.call, 488 if isinstance(error, NoCommonCodec) else 400)
+            return
+        self._lines[line.call_uuid] = self._by_sip[event.call] = line
+        self.spawn(self._introduce(line, event))
+
+    async def _introduce(self, line: _Line, event: sip.IncomingCall) -> None:
+        called = parse_uri(event.request_uri).user
+        destination = await self.find_destination(event.account, called)
+        if not line.up:
+            self._lines.pop(line.call_uuid, None)
+            return
+        if destination is None:
+            log.info("nobody answers here", to=event.request_uri, call_id=event.call_id)
+            self._endpoint.reject(event.call, 404)
+            self._lines.pop(line.call_uuid, None)
+            return
+        self.incoming(
+            Incoming(
+                call_uuid=line.call_uuid,
+                by=destination.by,
+                from_number=address_of(event.from_uri),
+                to_number=address_of(event.to_uri),
+                caller_name=event.from_display,
+                sip_call_id=event.call_id,
+                headers=custom_headers(event.headers),
+                answer=destination.answer,
+                fallback=destination.fallback,
+                hangup=destination.hangup,
+            )
+        )
+
+    def _ringing(self, event: sip.Ringing) -> None:
+        line = self._by_sip.get(event.call)
+        if line is not None:
+            self.tell(line.call_uuid, Rang())
+
+    def _answered(self, event: sip.Answered) -> None:
+        line = self._by_sip.get(event.call)
+        if line is not None:
+            self.spawn(self._connect(line, event))
+
+    async def _connect(self, line: _Line, event: sip.Answered) -> None:
+        try:
+            plan = read_answer(line.offer, event.sdp)
+            opened = await self._open(line, plan)
+        except (MediaError, ProtocolError) as error:
+            log.warning("answer unusable", call_uuid=line.call_uuid, error=str(error))
+            self.hang_up(line.call_uuid, HangupCause.ROUTING_ERROR)
+            self.tell(line.call_uuid, Gone(HangupCause.ROUTING_ERROR, HangupSource.PLIVO))
+            return
+        if opened:
+            self.tell(line.call_uuid, Answered())
+
+    async def _open(self, line: _Line, plan: MediaPlan) -> bool:
+        """Give the leg its row in the worker. False: the line has gone meanwhile."""
+        if not line.up:
+            return False
+        assert line.media is not None
+        line.plan, line.open = plan, True
+        await self._ports.send(
+            media.OpenLeg(
+                leg=line.call_uuid,
+                room=line.room,
+                port=line.media[1],
+                remote=plan.remote,
+                codec=plan.codec,
+                payload_type=plan.payload_type,
+                dtmf_payload_type=plan.dtmf_payload_type,
+                latch_hosts=_latch_hosts(line, plan),
+                send=plan.send,
+                receive=plan.receive,
+            )
+        )
+        return True
+
+    async def _update(self, line: _Line, plan: MediaPlan) -> None:
+        line.plan = plan
+        await self._ports.send(
+            media.UpdateLeg(
+                leg=line.call_uuid,
+                remote=plan.remote,
+                codec=plan.codec,
+                payload_type=plan.payload_type,
+                dtmf_payload_type=plan.dtmf_payload_type,
+                latch_hosts=_latch_hosts(line, plan),
+                send=plan.send,
+                receive=plan.receive,
+            )
+        )
+
+    def _rejected(self, event: sip.Rejected) -> None:
+        line = self._by_sip.pop(event.call, None)
+        if line is not None:
+            line.up = False
+            self.tell(line.call_uuid, Refused(event.status, event.reason))
+
+    def _cancelled(self, event: sip.Cancelled) -> None:
+        self._down(event.call, Gone())
+
+    def _ended(self, event: sip.Ended) -> None:
+        cause = HangupCause.NETWORK_ERROR if event.status == 408 else HangupCause.NORMAL_HANGUP
+        source = HangupSource.PLIVO if event.by == "local" else HangupSource.UNKNOWN
+        self._down(event.call, Gone(cause, source))
+
+    def _down(self, call: str, gone: Gone) -> None:
+        line = self._by_sip.pop(call, None)
+        if line is not None:
+            line.up = False
+            self.tell(line.call_uuid, gone)
+
+    def _reinvited(self, event: sip.Reinvited) -> None:
+        line = self._by_sip.get(event.call)
+        if line is None or not line.open:
+            self._endpoint.refuse_update(event.call, 488)
+            return
+        line.version += 1
+        if not event.sdp:
+            line.offer, line.answer_expected = self._offer(line), True
+            self._endpoint.accept_update(event.call, line.offer)
+            return
+        line.offer = event.sdp
+        try:
+            body, plan = self._negotiate(line)
+        except ProtocolError as error:
+            log.info("new offer refused", call_uuid=line.call_uuid, reason=str(error))
+            self._endpoint.refuse_update(event.call, 488)
+            return
+        self.spawn(self._accept_offer(line, body, plan))
+
+    async def _accept_offer(self, line: _Line, body: bytes, plan: MediaPlan) -> None:
+        try:
+            await self._update(line, plan)
+        except MediaError as error:
+            log.warning("new offer refused by the media worker", call_uuid=line.call_uuid, error=str(error))
+            self._endpoint.refuse_update(line.sip, 500)
+            return
+        if line.up:
+            self._endpoint.accept_update(line.sip, body)
+
+    def _confirmed(self, event: sip.Confirmed) -> None:
+        line = self._by_sip.get(event.call)
+        if line is None or not line.answer_expected:
+            return
+        line.answer_expected = False
+        try:
+            plan = read_answer(line.offer, event.sdp)
+        except ProtocolError as error:
+            log.warning("answer in the ACK unusable", call_uuid=line.call_uuid, error=str(error))
+            self.hang_up(line.call_uuid, HangupCause.ROUTING_ERROR)
+            return
+        self.spawn(self._update(line, plan))
+
+    def _dtmf_info(self, event: sip.DtmfInfo) -> None:
+        line = self._by_sip.get(event.call)
+        if line is not None:
+            self.key_pressed(line.call_uuid, event.key)
+
+    def _new_session(self) -> int:
+        return int(self._mint.digits(9))
+
+
+def _latch_hosts(line: _Line, plan: MediaPlan) -> tuple[str, ...]:
+    """Hosts whose first packet may claim the leg: the SDP's own, and the one that signals."""
+    hosts = [plan.remote[0]] if plan.remote else []
+    return tuple(dict.fromkeys([*hosts, *([line.source] if line.source else [])]))
+
+
+_PLAN_TO_COME = MediaPlan(codec="PCMU", payload_type=0, dtmf_payload_type=None, remote=None, send=False, receive=False)
+"""Until the ACK brings the answer to our offer."""
+
+
+def address_of(uri: str) -> str:
+    """A SIP or tel URI as the API names people: digits for numbers, else ``sip:user@host``."""
+    parsed = parse_uri(uri)
+    digits = parsed.user.lstrip("+")
+    return digits if digits.isdigit() else f"sip:{parsed.user}@{parsed.host}" if parsed.user else f"sip:{parsed.host}"
+
+
+def custom_headers(headers: sip.Headers) -> dict[str, str]:
+    """``X-PH-…`` headers, and the To header as ``SIP-H-To``."""
+    found = {name: value for name, value in headers if name.lower().startswith("x-ph-")}
+    to = next((value for name, value in headers if name.lower() in ("to", "t")), "")
+    return {**found, "SIP-H-To": to}
+
+
+async def _nobody(caller: str | None, called: str) -> Destination | None:
+    return None
+
+
+def _spawn_nothing(work: Coroutine[Any, Any, Any]) -> None:
+    work.close()
+    raise AssertionError("the lines are not wired to a service")

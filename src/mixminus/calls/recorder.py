@@ -1,0 +1,89 @@
+"""From a decision to record to the finished file: joins the media worker's tap, the finisher and the storage. A shell."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from mixminus.calls.recording import FinishedFile
+from mixminus.errors import StorageError
+from mixminus.media.protocol import TapClosed, TapFailed
+from mixminus.recording.client import Finisher
+from mixminus.recording.rendering import Format
+from mixminus.recording.storage import DiskStorage, key_of
+from mixminus.store.rows import RecordingRow
+
+log = structlog.get_logger(__name__)
+
+TAP_SECONDS = 10.0
+"""How long the last block of a stopped tap may take to reach the disk; then what is there is finished."""
+
+
+class CallRecorder:
+    """The :class:`~mixminus.calls.ports.Recorder` of the real server."""
+
+    def __init__(self, finisher: Finisher, storage: DiskStorage, spool_root: Path) -> None:
+        self._finisher = finisher
+        self._storage = storage
+        self._spool_root = spool_root
+        self._closed: dict[str, asyncio.Event] = {}
+
+    def folder(self, recording_id: str) -> str:
+        return str(self._spool_root / recording_id)
+
+    async def begin(self, row: RecordingRow) -> None:
+        self._closed[row.id] = asyncio.Event()
+        self._follow(row)
+
+    def _follow(self, row: RecordingRow) -> None:
+        target = self._storage.path(self._key(row))
+        self._finisher.follow(row.id, Path(self.folder(row.id)), _format(row), target)
+
+    @staticmethod
+    def _key(row: RecordingRow) -> str:
+        return key_of(row.account, row.created_at, row.id, _format(row))
+
+    def tap_over(self, event: TapClosed | TapFailed) -> None:
+        """The worker writes no more to this spool."""
+        if event.tap in self._closed:
+            self._closed[event.tap].set()
+
+    async def finish(self, row: RecordingRow) -> FinishedFile:
+        closed = self._closed.pop(row.id, None)
+        if closed is None:
+            self._follow(row)  # after a restart: the spool is all there is
+        else:
+            await self._wait(row.id, closed)
+        try:
+            made = await self._finisher.finish(row.id)
+        except StorageError:
+            self._finisher.forget(row.id)
+            raise
+        return FinishedFile(made.samples, made.rate, made.size, made.sha256, self._key(row))
+
+    async def _wait(self, recording_id: str, closed: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(TAP_SECONDS):
+                await closed.wait()
+        except TimeoutError:
+            log.error("the media worker did not close a tap; finishing what is on disk", recording_id=recording_id)
+
+    async def discard(self, recording_id: str) -> None:
+        try:
+            await self._finisher.discard(recording_id, Path(self.folder(recording_id)))
+        except StorageError as error:
+            log.error("a finished spool could not be removed", recording_id=recording_id, error=str(error))
+
+    async def abandon(self, recording_id: str) -> None:
+        self._closed.pop(recording_id, None)
+        self._finisher.forget(recording_id)
+
+    async def delete(self, row: RecordingRow) -> None:
+        if row.file:
+            await asyncio.to_thread(self._storage.delete, row.file)
+
+
+def _format(row: RecordingRow) -> Format:
+    return "wav" if row.format == "wav" else "mp3"
