@@ -8,7 +8,7 @@ import signal
 import socket
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Serve the control process on the inherited socket ``--fd``; end when it closes."""
     parser = argparse.ArgumentParser(prog="mixminus finisher", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="Inherited local stream socket.")
@@ -20,3 +20,4 @@ def main(arguments: list[str] | None = None) -> None:
     be_humble()
     with socket.socket(fileno=options.fd) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
         serve(connection)
+    return 0

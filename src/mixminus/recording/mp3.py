@@ -22,6 +22,8 @@ DECODER_DELAY = 529
 """Samples every decoder adds (polyphase and IMDCT); players know it."""
 _QUALITY = 5
 _MAX_PADDING = 4095
+_TAG_BYTES, _DELAYS = 156, 141
+"""Length of the tag in the Info frame; place of the two 12-bit delays in it."""
 
 _VERSION_1, _VERSION_2, _VERSION_2_5 = 3, 2, 0
 _RATES = {_VERSION_1: (44100, 48000, 32000), _VERSION_2: (22050, 24000, 16000), _VERSION_2_5: (11025, 12000, 8000)}
@@ -138,6 +140,28 @@ def _info_frame(first_header: bytes, frames: int, size: int, samples: int) -> by
     body += struct.pack(">BB", 0, min(255, bit_rate(frame.rate))) + (ENCODER_DELAY << 12 | padding).to_bytes(3, "big")
     body += struct.pack(">BBHIH", 0, 0, 0, size, 0)  # checksum of the music: 0, not computed
     return (body + struct.pack(">H", _crc16(body))).ljust(frame.length, b"\0")
+
+
+class Info(NamedTuple):
+    """What an Info frame tells: ``frames`` after it, bytes in the file, samples to be heard."""
+
+    frames: int
+    size: int
+    samples: int
+
+
+def parse_info(data: bytes) -> Info | None:
+    """The Info frame at the start of ``data``, if it is one of ours and whole; ``None`` else."""
+    frame = parse_frame(data)
+    at = 4 + frame.side_info_bytes if frame is not None else 0
+    if frame is None or len(data) < at + _TAG_BYTES or data[at : at + 4] != b"Info":
+        return None
+    end = at + _TAG_BYTES - 2
+    if int.from_bytes(data[end : end + 2], "big") != _crc16(data[:end]):
+        return None
+    frames, size = struct.unpack_from(">II", data, at + 8)
+    delays = int.from_bytes(data[at + _DELAYS : at + _DELAYS + 3], "big")
+    return Info(frames, size, frames * frame.samples - (delays >> 12) - (delays & 0xFFF))
 
 
 def _crc16(data: bytes) -> int:

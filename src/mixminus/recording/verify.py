@@ -126,10 +126,12 @@ class Mp3Check:
 
     def finish(self) -> int:
         self._decode_new()
-        source_end = self._source_start + len(self._source) // 2
-        if self._frames * self._frame_samples < source_end + mp3.ENCODER_DELAY:
-            raise Mismatch(f"{self._path} holds {self._frames} frames, too few for {source_end} samples")
-        return _decoded_frames(self._path, self._rate)
+        info = mp3.parse_info(_read(self._path, 0, mp3.info_bytes(self._rate)))
+        if info is None or (info.frames, info.size) != (self._frames, self._offset):
+            raise Mismatch(f"{self._path} holds {self._frames} frames, {self._offset} bytes; its start tells {info}")
+        if info.samples != _decoded_frames(self._path, self._rate):
+            raise Mismatch(f"{self._path} is read with another length than the {info.samples} samples it tells")
+        return info.samples
 
     def _decode_new(self) -> None:
         if self._offset == 0:
@@ -212,5 +214,6 @@ def alike(source: npt.NDArray[np.float32], decoded: npt.NDArray[np.float32], win
 def _windows(signal: npt.NDArray[np.float32], count: int, window: int) -> npt.NDArray[np.float32]:
     smooth = signal.copy()
     smooth[1:-1] = (signal[:-2] + 2 * signal[1:-1] + signal[2:]) / 4
+    smooth[0], smooth[-1] = smooth[1], smooth[-2]
     rows = smooth[: count * window].reshape(count, window)
     return np.asarray(rows - rows.mean(axis=1, keepdims=True), np.float32)
