@@ -1,0 +1,163 @@
+"""The mixer: sums of the active sources of every bus, and for every listener on it the sum less its own sound.
+
+Sums are exact (int32) and clipped once, at the end, so the order of sources cannot change the sound and a listener who is
+granted nothing gets zeros. Listeners of the same sum in the same law share one encoded payload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.media.codecs import g711
+from mixminus.media.matrix import Index, Plan
+from mixminus.media.state import FRAME
+
+Pcm = NDArray[np.int16]
+Bytes = NDArray[np.uint8]
+
+CROWD: Final = 24
+"""Buses with more active sources than this are summed one by one; the others together, source by source."""
+LAWS: Final = (g711.PCMU, g711.PCMA)
+_BLOCK: Final = 256
+"""Rows worked on at a time, so that they stay in the second-level cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which rows are added up to what, and which sums are encoded; holds until activity, plan or routes change.
+
+    Sums (U) lie in order of their number of sources. Mixes are the U sums followed by the O sums less an own sound.
+    """
+
+    crowds: list[Index]
+    """Source rows of each of the first sums, the large ones."""
+    ranks: list[Index]
+    """The n-th sources of the sums after those; entry n is as long as there are sums with more than n sources."""
+    own_sum: Index
+    own_row: Index
+    """(O,) the sum, and the row whose sound is taken out."""
+    encode: list[tuple[int, Index]]
+    """Law and mixes to encode in it, payload after payload."""
+    payload: Index
+    """(L,) payload of each listening leg; the first payloads are the silences of :data:`LAWS`."""
+    place: Index
+    """(buses,) sum of each bus, -1: silent now."""
+    sums: int
+
+    @property
+    def mixes(self) -> int:
+        return self.sums + self.own_row.size
+
+
+def lay_out(plan: Plan, active: NDArray[np.bool_], leg: Index, law: NDArray[np.uint8]) -> Layout:
+    """Layout for rows ``active`` ((R,)) and the legs to be sent to: their rows and laws, (L,) each."""
+    sounding = active[plan.source]
+    source, bus = plan.source[sounding], plan.bus[sounding]
+    count = np.bincount(bus, minlength=plan.buses)
+    order = np.argsort(-count, kind="stable")
+    sums = int(np.count_nonzero(count))
+    place = np.full(plan.buses, -1, np.intp)
+    place[order[:sums]] = np.arange(sums)
+    crowds, ranks = _ranked(source, bus, count, order[:sums], place)
+    bus_of = plan.bus_of[leg]
+    total = np.where(bus_of >= 0, count[bus_of], 0) if plan.buses else np.zeros(leg.size, np.intp)
+    own = plan.within[leg] & active[leg] & (total > 0)
+    mix = np.full(leg.size, -1, np.intp)
+    shares = (total > 0) & ~own
+    mix[shares] = place[bus_of[shares]]
+    less = own & (total > 1)
+    mix[less] = sums + np.arange(np.count_nonzero(less))
+    encode, payload = _payloads(mix, law)
+    return Layout(crowds, ranks, place[bus_of[less]], leg[less], encode, payload, place, sums)
+
+
+def _ranked(source: Index, bus: Index, count: Index, order: Index, place: Index) -> tuple[list[Index], list[Index]]:
+    first = np.cumsum(count) - count
+    crowded = int(np.count_nonzero(count[order] > CROWD))
+    crowds = [source[first[b] : first[b] + count[b]] for b in order[:crowded]]
+    few = place[bus] >= crowded
+    source, bus = source[few], bus[few]
+    rank = np.arange(few.size)[few] - first[bus]
+    in_order = np.lexsort((place[bus], rank))
+    cuts = np.cumsum(np.bincount(rank))[:-1] if rank.size else []
+    ranks = np.split(source[in_order], cuts) if rank.size else []
+    return crowds, ranks
+
+
+def _payloads(mix: Index, law: NDArray[np.uint8]) -> tuple[list[tuple[int, Index]], Index]:
+    """One payload for each mix and law that some leg needs; -1 in ``mix`` is silence."""
+    payload = np.zeros(mix.size, np.intp)
+    encode: list[tuple[int, Index]] = []
+    done = len(LAWS)
+    for silence, this in enumerate(LAWS):
+        mine = law == this
+        payload[mine] = silence
+        audible = mine & (mix >= 0)
+        needed, position = np.unique(mix[audible], return_inverse=True)
+        if needed.size:
+            encode.append((this, needed))
+            payload[audible] = done + position
+            done += needed.size
+    return encode, payload
+
+
+def payload_rows(capacity: int) -> int:
+    """The most payloads that ``capacity`` rows can need: a mix of its own for each, and the silences."""
+    return len(LAWS) + capacity
+
+
+class Mixer:
+    """Buffers of the mixer, for ``capacity`` rows.
+
+    Attributes:
+        mix: (2 R, S) int16, after :meth:`run` the layout's mixes.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.mix: Pcm = np.zeros((2 * capacity, FRAME), np.int16)
+        self._total = np.zeros((2 * capacity, FRAME), np.int32)
+
+    def run(self, layout: Layout, frame: Pcm, payload: Bytes) -> None:
+        """Fill ``mix`` from the sources' samples ((R, S) int16) and ``payload`` ((Q, S)) from the mixes to be sent."""
+        self._sum(layout, frame)
+        self._less_own(layout, frame)
+        done = len(LAWS)
+        for law, mixes in layout.encode:
+            for begin in range(0, mixes.size, _BLOCK):
+                block = mixes[begin : begin + _BLOCK]
+                g711.encode(law, self.mix.take(block, axis=0), payload[done : done + block.size])
+                done += block.size
+
+    def _sum(self, layout: Layout, frame: Pcm) -> None:
+        total = self._total
+        for index, rows in enumerate(layout.crowds):
+            np.sum(frame.take(rows, axis=0), axis=0, dtype=np.int32, out=total[index])
+        base = len(layout.crowds)
+        for begin in range(base, layout.sums, _BLOCK):
+            for rank, rows in enumerate(layout.ranks):
+                part = rows[begin - base : begin - base + _BLOCK]
+                if not part.size:
+                    break
+                sounds = frame.take(part, axis=0)
+                if rank == 0:
+                    total[begin : begin + part.size] = sounds
+                else:
+                    total[begin : begin + part.size] += sounds
+        _clip(total[: layout.sums], self.mix[: layout.sums])
+
+    def _less_own(self, layout: Layout, frame: Pcm) -> None:
+        for begin in range(0, layout.own_row.size, _BLOCK):
+            rows = layout.own_row[begin : begin + _BLOCK]
+            rest = self._total.take(layout.own_sum[begin : begin + _BLOCK], axis=0)
+            rest -= frame.take(rows, axis=0)
+            at = layout.sums + begin
+            _clip(rest, self.mix[at : at + rows.size])
+
+
+def _clip(total: NDArray[np.int32], out: Pcm) -> None:
+    np.clip(total, -32768, 32767, out=total)
+    np.copyto(out, total, casting="unsafe")
