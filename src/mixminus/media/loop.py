@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 import time
@@ -83,8 +84,8 @@ def sleeper() -> Callable[[int], None]:
 
     def sleep_until(deadline_ns: int) -> None:
         timespec.tv_sec, timespec.tv_nsec = divmod(deadline_ns, 1_000_000_000)
-        while nanosleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, timespec, None):
-            pass  # interrupted by a signal: the deadline is absolute, so sleep on
+        while nanosleep(_CLOCK_MONOTONIC, _TIMER_ABSTIME, timespec, None) == errno.EINTR:
+            pass  # a signal came: the deadline is absolute, so sleep on
 
     return sleep_until
 
