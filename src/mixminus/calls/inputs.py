@@ -47,6 +47,10 @@ class MaxDurationReached(msgspec.Struct, frozen=True):
     """The timer of ``max_duration`` ran out."""
 
 
+class ShutDown(msgspec.Struct, frozen=True):
+    """The server ends."""
+
+
 class RecordingBroke(msgspec.Struct, frozen=True):
     """The spool of the running recording can no longer be written."""
 
@@ -65,7 +69,7 @@ class Speaking(msgspec.Struct, frozen=True):
     on: bool
 
 
-MpcInput: TypeAlias = Enter | Leave | DialEnded | MaxDurationReached | RecordingBroke | KeyPressed | Speaking
+MpcInput: TypeAlias = Enter | Leave | DialEnded | MaxDurationReached | ShutDown | RecordingBroke | KeyPressed | Speaking
 
 
 class Entered(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ from mixminus.calls.inputs import (
     Leave,
     MaxDurationReached,
     RecordingBroke,
+    ShutDown,
     Speaking,
 )
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Termination
@@ -138,6 +139,11 @@ def _end(draft: Draft, command: EndMpc) -> MpcDecision:
 
 def _max_duration(draft: Draft, command: MaxDurationReached) -> MpcDecision:
     end(draft, Termination.MAX_DURATION_REACHED, HangupSource.PLIVO)
+    return draft.finish()
+
+
+def _shut_down(draft: Draft, command: ShutDown) -> MpcDecision:
+    end(draft, Termination.NO_ACTIVE_PARTICIPANTS, HangupSource.PLIVO)
     return draft.finish()
 
 
@@ -294,6 +300,7 @@ _HANDLERS: dict[type, Callable[[Draft, Any], MpcDecision]] = {
     Leave: _leave,
     DialEnded: _dial_ended,
     MaxDurationReached: _max_duration,
+    ShutDown: _shut_down,
     KeyPressed: _key,
     Speaking: _speaking,
     AddParticipant: add_participant,

@@ -27,13 +27,15 @@ from mixminus.calls.commands import (
 )
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.effects import CreateLeg, Join, MpcEffect
-from mixminus.calls.inputs import Enter, KeyPressed, LegInput, Speaking
+from mixminus.calls.inputs import Enter, HangUp, KeyPressed, LegInput, ShutDown, Speaking
 from mixminus.calls.leg import Incoming, Leg
 from mixminus.calls.leg_effects import LegEffects, MpcOver
 from mixminus.calls.mailbox import Mailbox
+from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.mpc_draft import Context, MultiPartyCall
 from mixminus.calls.mpc_effects import MpcEffects
 from mixminus.calls.ports import Documents, Lines, Media, Recorder, Store, Timers
+from mixminus.calls.recovery import end_call, end_interrupted, rebuild, stop_orphan
 from mixminus.clock import Clock
 from mixminus.errors import Conflict, NotFound
 from mixminus.ids import Mint
@@ -86,6 +88,8 @@ class Service:
         """(account, sub-account, friendly name) → uuid of the live multiparty call."""
         self.legs: dict[str, _LiveLeg] = {}
         self.draining = False
+        self._quiet = asyncio.Event()
+        """Set when the last live call has gone."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._mpc_effects = MpcEffects(self)
         self._leg_effects = LegEffects(self)
@@ -228,6 +232,11 @@ class Service:
             del self.mpcs[live.uuid]
         for key in [key for key, claimed in self.names.items() if claimed == live.uuid]:
             del self.names[key]
+        self._note_quiet()
+
+    def _note_quiet(self) -> None:
+        if not self.mpcs and not self.legs:
+            self._quiet.set()
 
     # -- the legs' mailboxes --------------------------------------------------------------------------------------
 
@@ -244,6 +253,7 @@ class Service:
         await self._leg_effects.run(live.uuid, decision.effects)
         if live.state is None:
             del self.legs[live.uuid]
+            self._note_quiet()
 
     # -- recordings -----------------------------------------------------------------------------------------------
 
@@ -279,6 +289,47 @@ class Service:
         await self.books.command(Decision(None, (deleted,)))
         await self.recorder.delete(row)
         return Done(row.mpc_uuid, row.mpc_name)
+
+    # -- start and end --------------------------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """After a crash: end what was live, finish every open recording. Returns once that is committed and under way."""
+        now = self.clock.now().wall
+        members = await self.store.members_present()
+        unfinished = {row.id: row for row in await self.store.unfinished_recordings()}
+        for row in await self.store.live_mpcs():
+            running = next((r for r in unfinished.values() if r.mpc_uuid == row.id and r.state in recording.LIVE), None)
+            state = rebuild(row, (member for member in members if member.mpc_uuid == row.id), running)
+            decision = end_interrupted(state, Context(now, self.mint, lambda: ""))
+            await self.books.fact(decision)
+            unfinished.update({saved.id: saved for saved in decision.rows if isinstance(saved, RecordingRow)})
+        for call in await self.store.live_calls():
+            await self.books.fact(Decision(None, (end_call(call, now),)))
+        for unclosed in unfinished.values():
+            stopped = unclosed
+            if unclosed.state in recording.LIVE:
+                stopped, orphan = stop_orphan(unclosed, self.mint, now)
+                await self.books.fact(orphan)
+            self.finish_recording(stopped)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, give those that are live ``seconds`` to end, then end them and finish every recording."""
+        self.draining = True
+        if self.mpcs or self.legs:
+            self._quiet.clear()
+            cancel = self.timers.call_later(seconds, self._quiet.set)
+            await self._quiet.wait()
+            cancel()
+        await self.end_everything()
+
+    async def end_everything(self) -> None:
+        """End every call now; returns when every recording is announced."""
+        self.draining = True
+        for uuid in list(self.mpcs):
+            self.post_mpc(uuid, ShutDown())
+        for call_uuid in list(self.legs):
+            self.post_leg(call_uuid, HangUp(HangupCause.NORMAL_HANGUP, HangupSource.PLIVO))
+        await self.settle()
 
     # -- tasks ----------------------------------------------------------------------------------------------------
 
