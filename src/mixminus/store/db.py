@@ -35,6 +35,8 @@ DATABASE_FILE = "mixminus.db"
 LOCK_FILE = "mixminus.lock"
 GROUP_LIMIT = 512
 """Most transactions in one commit: bounds the time the first of them waits."""
+WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL")
+"""Together they make a commit wait until the disk has it."""
 _MEMBER_ID_BLOCK = 1000
 _MEMBER_ID_META = "member_id_ceiling"
 
@@ -253,7 +255,7 @@ def _engine(path: Path, *, writing: bool) -> sa.Engine:
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,
     )
-    pragmas = ["journal_mode=WAL", "synchronous=FULL"] if writing else ["query_only=ON"]
+    pragmas = WRITER_PRAGMAS if writing else ("query_only=ON",)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
