@@ -29,9 +29,9 @@ from mixminus.recording.protocol import (
 from mixminus.recording.rendering import Format
 
 COMMAND = (sys.executable, "-m", "mixminus", "finisher")
-_MAX_DEATHS = 3
+_MAX_DEATHS = 5
 """A recording at whose finishing the process died so often is given up, so that the others can go on."""
-_BACK_OFF_SECONDS = (0.0, 0.5, 2.0, 10.0)
+BACK_OFF_SECONDS = (0.0, 0.5, 2.0, 10.0)
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +48,18 @@ class _Owed:
 class Finisher:
     """Keeps finisher processes alive and remembers what they were told, so that a new one can be told again.
 
-    ``processes``: recordings are spread over so many; one is enough for several hundred.
+    ``processes``: recordings are spread over so many; one is enough for several hundred. ``back_off``: seconds before a
+    new one is started after the first, second, ... death in a row; the last value is kept.
     """
 
-    def __init__(self, *, processes: int = 1, command: Sequence[str] = COMMAND) -> None:
-        self._members = [_Member(tuple(command)) for _ in range(processes)]
+    def __init__(
+        self,
+        *,
+        processes: int = 1,
+        command: Sequence[str] = COMMAND,
+        back_off: Sequence[float] = BACK_OFF_SECONDS,
+    ) -> None:
+        self._members = [_Member(tuple(command), tuple(back_off)) for _ in range(processes)]
         self._by_recording: dict[str, _Member] = {}
 
     async def start(self) -> None:
@@ -106,8 +113,9 @@ class Finisher:
 class _Member:
     """One process, and what it must be told again if it dies."""
 
-    def __init__(self, command: tuple[str, ...]) -> None:
+    def __init__(self, command: tuple[str, ...], back_off: tuple[float, ...]) -> None:
         self._command = command
+        self._back_off = back_off
         self._follows: dict[str, Follow] = {}
         self._owed: dict[str, _Owed] = {}
         self._process: asyncio.subprocess.Process | None = None
@@ -167,7 +175,7 @@ class _Member:
                 deaths = 0
             await self._close()
             self._count_death()
-            pause = _BACK_OFF_SECONDS[min(deaths, len(_BACK_OFF_SECONDS) - 1)]
+            pause = self._back_off[min(deaths, len(self._back_off) - 1)]
             _log.warning("a finisher process died; another starts in %.1f s", pause)
             deaths += 1
             reader = await self._respawn(pause)
@@ -178,7 +186,7 @@ class _Member:
             try:
                 reader = await self._spawn()
             except StorageError as error:
-                pause = _BACK_OFF_SECONDS[-1]
+                pause = self._back_off[-1]
                 _log.error("%s; trying again in %.0f s", error, pause)
                 continue
             for follow in self._follows.values():
@@ -229,20 +237,19 @@ class _Member:
 
     async def _spawn(self) -> asyncio.StreamReader:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        command = (*self._command, "--fd", str(theirs.fileno()))
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                "--fd",
-                str(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-            )
+            with theirs:
+                self._process = await asyncio.create_subprocess_exec(
+                    *command, pass_fds=[theirs.fileno()], stdin=asyncio.subprocess.DEVNULL
+                )
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         except OSError as error:
             ours.close()
             raise StorageError(f"the finisher process cannot be started: {error}") from error
-        finally:
-            theirs.close()
-        reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        except asyncio.CancelledError:
+            ours.close()
+            raise
         return reader
 
     async def _close(self) -> None:
