@@ -1,4 +1,4 @@
-"""Digest authentication, both ends (RFC 2617, 7616, 8760; RFC 3261 section 22). Pure: time and secrets are handed in."""
+"""Digest authentication, both ends (RFC 2617, 7616, 8760; RFC 3261 section 22). Pure: time and secrets come in."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def parse_digest(value: str) -> dict[str, str]:
     return {name: text or "" for name, text in grammar.parse_parameters(rest, ",").items()}
 
 
-def digest_response(
-    parameters: dict[str, str], username: str, password: str, method: str, *, body: bytes = b""
-) -> str:
+def digest_response(parameters: dict[str, str], username: str, password: str, method: str, *, body: bytes = b"") -> str:
     """The ``response`` that fits realm, nonce, uri, algorithm, qop, nc and cnonce in ``parameters``."""
     algorithm = (parameters.get("algorithm") or "MD5").upper()
     session = algorithm.endswith("-SESS")
@@ -178,7 +176,8 @@ class DigestServer:
         password = password_of(username)
         # An unknown user costs the same work as a wrong password.
         expected = digest_response(parameters, username, password or "", method, body=body)
-        if password is None or not hmac.compare_digest(expected, parameters.get("response", "").lower()):
+        given = parameters.get("response", "").lower().encode("utf-8", "replace")
+        if password is None or not hmac.compare_digest(expected.encode(), given):
             return refused
         if not self._count(parameters):
             return Verdict("stale", username)

@@ -236,6 +236,12 @@ class Request(Message):
         """Headers in order, then Content-Length and the body."""
         return self._head(f"{self.method} {self.uri} SIP/2.0") + self.body
 
+    def set_via(self, text: str) -> None:
+        """Make ``text`` the only Via: this is a request of our own."""
+        self.headers = [("Via", text), *without(self.headers, "via")]
+        self._index["via"] = [text]
+        self.__dict__.pop("via", None)
+
     def __repr__(self) -> str:
         return f"Request({self.method} {self.uri})"
 

@@ -125,7 +125,7 @@ class Framer:
         Raises :class:`~mixminus.errors.ProtocolError` when the stream cannot be cut any more; close it then.
         """
         self._buffer += data
-        messages = []
+        messages: list[tuple[bytes, bytes]] = []
         while True:
             if self._head is None and not self._find_head():
                 return messages
@@ -155,7 +155,7 @@ class Framer:
             if self._buffer[:4] == b"\r\n\r\n":
                 self.pings += 1
                 del self._buffer[:4]
-            elif len(self._buffer) in (2, 3) and self._buffer in (b"\r\n", b"\r\n\r"):
+            elif len(self._buffer) in (2, 3) and bytes(self._buffer) in (b"\r\n", b"\r\n\r"):
                 return  # perhaps the first half of a ping
             else:
                 del self._buffer[:2]

@@ -1,0 +1,137 @@
+"""TCP connections of the endpoint: accepted and opened, by number. TLS would differ in how they are made only."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+from mixminus.sip.transport import Flow
+
+MAX_CONNECTIONS = 5000
+CONNECT_SECONDS = 4.0
+MAX_UNSENT = 1024 * 1024
+"""Bytes a peer may leave unread before its connection is dropped."""
+
+
+class Connections:
+    """Numbers connections from 1 and hands their life on to three callables."""
+
+    def __init__(
+        self,
+        on_opened: Callable[[Flow], None],
+        on_data: Callable[[bytes, Flow], None],
+        on_closed: Callable[[Flow], None],
+    ) -> None:
+        self.on_opened = on_opened
+        self.on_data = on_data
+        self.on_closed = on_closed
+        self._numbers = itertools.count(1)
+        self._open: dict[int, _Connection] = {}
+        self._by_address: dict[tuple[str, str, int], int] = {}
+        self._waiting: dict[tuple[str, str, int], list[bytes]] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def listen(self, host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), host, port, backlog=512)
+
+    async def close(self) -> None:
+        for task in self._connecting:
+            task.cancel()
+        for connection in list(self._open.values()):
+            connection.abort()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """On the connection that ``flow`` names; with 0 on any to that address, opened if there is none."""
+        address = (flow.transport, flow.host, flow.port)
+        number = flow.connection or self._by_address.get(address, 0)
+        connection = self._open.get(number)
+        if connection is not None:
+            connection.send(data)
+        elif flow.connection:
+            asyncio.get_running_loop().call_soon(self.on_closed, flow)
+        elif address in self._waiting:
+            self._waiting[address].append(data)
+        else:
+            self._waiting[address] = [data]
+            task = asyncio.get_running_loop().create_task(self._connect(flow))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    def drop(self, number: int) -> None:
+        connection = self._open.get(number)
+        if connection is not None:
+            connection.abort()
+
+    async def _connect(self, flow: Flow) -> None:
+        address = (flow.transport, flow.host, flow.port)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, connection = await loop.create_connection(lambda: _Connection(self), flow.host, flow.port)
+        except (OSError, TimeoutError):
+            self._waiting.pop(address, None)
+            self.on_closed(flow)
+            return
+        self._by_address[address] = connection.flow.connection
+        for data in self._waiting.pop(address, ()):
+            connection.send(data)
+
+    def add(self, connection: _Connection, host: str, port: int) -> Flow | None:
+        """A number for a new connection, or ``None``: there are too many."""
+        if len(self._open) >= MAX_CONNECTIONS:
+            return None
+        flow = Flow("tcp", host, port, next(self._numbers))
+        self._open[flow.connection] = connection
+        self._by_address[("tcp", host, port)] = flow.connection
+        self.on_opened(flow)
+        return flow
+
+    def remove(self, flow: Flow) -> None:
+        self._open.pop(flow.connection, None)
+        for address in [a for a, number in self._by_address.items() if number == flow.connection]:
+            del self._by_address[address]
+        self.on_closed(flow)
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._transport: asyncio.Transport | None = None
+        self.flow = Flow("tcp", "", 0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        host, port = transport.get_extra_info("peername")[:2]
+        flow = self._connections.add(self, host, port)
+        if flow is None:
+            transport.abort()
+            return
+        self._transport = transport
+        self.flow = flow
+
+    def data_received(self, data: bytes) -> None:
+        self._connections.on_data(data, self.flow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.flow.connection:
+            self._connections.remove(self.flow)
+
+    def send(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > MAX_UNSENT:
+            self._transport.abort()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
