@@ -38,10 +38,18 @@ async def find(ports: Ports, by: Requester, ref: MpcRef) -> MpcRow:
         if row is not None and sees(by, row):
             return row
     if ref.name or ref.either:
-        named = await ports.store.live_mpc_by_name(by.account, ref.name or ref.either, sub_account=by.sub_account)
+        named = await _live_by_name(ports, by, ref.name or ref.either)
         if named is not None:
             return named
     raise NotFound("no such multiparty call; by name only live ones are found")
+
+
+async def _live_by_name(ports: Ports, by: Requester, name: str) -> MpcRow | None:
+    """The requester's own call of that name first; a main account sees those of its sub-accounts too."""
+    row = await ports.store.live_mpc_by_name(by.account, name, sub_account=by.sub_account)
+    if row is None and not by.sub_account:
+        row = await ports.store.live_mpc_by_name(by.account, name, sub_account=None)
+    return row
 
 
 def time_bounds(reader: Reader, declared: dict[str, Parameter[datetime]]) -> TimeBounds:

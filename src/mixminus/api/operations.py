@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -49,11 +49,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """Status, headers and the bytes of a file."""
+    """Status, headers and the bytes of a file, read in a thread."""
 
     status: int
     headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes] | None = None
+    chunks: Iterator[bytes] | None = None
 
 
 Handler: TypeAlias = Callable[[Ports, ApiRequest], Awaitable[Answer | FileAnswer]]

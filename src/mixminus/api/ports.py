@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -62,12 +62,12 @@ class Store(Protocol):
 
 
 class Files(Protocol):
-    """Finished recordings."""
+    """Finished recordings, as :class:`mixminus.recording.storage.Storage`. Both methods block: threads call them."""
 
-    async def size(self, key: str) -> int | None:
+    def size(self, key: str) -> int | None:
         """Bytes of the file ``RecordingRow.file`` names; ``None`` when it is not there."""
 
-    def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+    def read(self, key: str, start: int, length: int) -> Iterator[bytes]:
         """``length`` bytes of it from ``start``, in pieces."""
 
 
@@ -93,7 +93,7 @@ class Ports:
     files: Files
     deliver_async: DeliverAsync
     public_url: str
-    """How the outside reaches this server, without a trailing slash."""
+    """How the outside reaches this server: what recording URLs begin with."""
     sip_domain: str
     registration: Callable[[str], Registration | None] = _not_registered
     """User name of an endpoint → its registration, if any."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from mixminus.api import parameters as p
 from mixminus.api import render
 from mixminus.api.multi_party_calls import time_bounds
@@ -80,7 +82,7 @@ async def get_file(ports: Ports, request: ApiRequest) -> FileAnswer:
         raise NotFound(f"this recording failed: {row.failure or 'no reason is known'}")
     if row.state != "ready":
         raise NotFound(f"this recording has no file yet: its state is {row.state}")
-    size = await ports.files.size(row.file)
+    size = await run_in_threadpool(ports.files.size, row.file)
     if size is None:
         raise NotFound("the file of this recording is gone from the storage")
     etag = f'"{row.sha256 or row.id}"'

@@ -238,7 +238,7 @@ def sub_account_uri(account: str, sub_account: str) -> str | None:
 
 def recording_url(public_url: str, auth_id: str, recording_id: str, file_format: str) -> str:
     """Where the finished file is; the very text callbacks carry."""
-    return f"{public_url}/v1/Account/{auth_id}/Recording/{recording_id}.{file_format}"
+    return f"{public_url.rstrip('/')}/v1/Account/{auth_id}/Recording/{recording_id}.{file_format}"
 
 
 def multi_party_call(row: MpcRow, auth_id: str, *, by_name: bool = False) -> MultiPartyCall:
