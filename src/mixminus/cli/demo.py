@@ -168,12 +168,7 @@ async def _fetch(scene: _Scene, recording_id: str, recordings: Path) -> Path:
     latency = time.monotonic() - scene.stopped_at
     if done.event == "MPCRecordingFailed":
         raise DemoFailed("the server reports that the recording failed")
-    address = scene.server.address
-    auth = aiohttp.BasicAuth(address.auth_id, address.auth_token)
-    async with aiohttp.ClientSession(auth=auth) as session, session.get(done.parameters["RecordingURL"]) as answer:
-        if answer.status != 200:
-            raise DemoFailed(f"{done.parameters['RecordingURL']} answered {answer.status}: {await answer.text()}")
-        body = await answer.read()
+    body = await scene.server.fetch(done.parameters["RecordingURL"])
     file = _keep(recordings, f"{recording_id}.mp3", body)
     sound = sources.from_file(file)
     scene.screen.recording(file, len(sound) / sources.RATE, latency, place(scene.speeches, sound))

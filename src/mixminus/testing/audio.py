@@ -104,6 +104,11 @@ class PhoneAudio(asyncio.DatagramProtocol):
             self._transport.close()
             self._transport = None
 
+    @property
+    def remote(self) -> tuple[str, int] | None:
+        """Where sound is sent; ``None`` without a call."""
+        return self._plan.remote if self._plan is not None else None
+
     def say(self, sound: Samples) -> None:
         """Say a sound once, after what is being said."""
         self.quiet.clear()

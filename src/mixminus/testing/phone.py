@@ -170,6 +170,11 @@ class VirtualPhone:
         """What came to this phone in its call, or in its last one."""
         return self._audio.heard
 
+    @property
+    def peer(self) -> tuple[str, int] | None:
+        """Where this phone's sound goes, while in a call."""
+        return self._audio.remote
+
     def presses(self, keys: str) -> None:
         """Send keys as telephone events (RFC 4733)."""
         self._audio.press(keys)

@@ -125,6 +125,17 @@ class ServerProcess:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-_LAST_LINES:])
 
+    async def fetch(self, url: str) -> bytes:
+        """GET with the account's credentials: recordings. Raises :class:`ServerFailed` with the answer if not 200."""
+        import aiohttp
+
+        auth = aiohttp.BasicAuth(self.address.auth_id, self.address.auth_token)
+        async with aiohttp.ClientSession(auth=auth) as http, http.get(url) as answer:
+            body = await answer.read()
+        if answer.status != 200:
+            raise ServerFailed(f"{url} answered {answer.status}: {body[:500].decode(errors='replace')}")
+        return body
+
     def plivo_client(self) -> Any:
         """The official SDK's client for this server; see :func:`plivo_client`."""
         return plivo_client(self.address)

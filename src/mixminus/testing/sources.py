@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ def voice(who: Voice) -> Samples:
     return from_file(_VOICES / f"{who}.flac")
 
 
-def from_file(path: Path | str) -> Samples:
+def from_file(file: Path | str | BinaryIO) -> Samples:
     """Read a WAV, FLAC, MP3 or Ogg file; several channels are averaged, another rate is converted.
 
     Raises :class:`ValueError` when the file cannot be read as sound.
@@ -57,9 +57,9 @@ def from_file(path: Path | str) -> Samples:
 
     data: npt.NDArray[np.float64]
     try:
-        data, rate = soundfile.read(path, dtype="float64", always_2d=True)
+        data, rate = soundfile.read(file, dtype="float64", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{file}: {error}") from None
     mono = data.mean(axis=1)
     if rate != RATE:
         mono = _resample(mono, rate)
