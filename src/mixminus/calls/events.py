@@ -152,7 +152,15 @@ class MemberLeftForAction(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The leg's own values, filled in when the request is made."""
 
 
-Event: TypeAlias = MpcEvent | RecordingEvent | CallEvent
+class AsyncResponse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The real answer of an API request that asked for one at a ``callback_url`` (asynchronous mode)."""
+
+    api_id: str
+    response: str
+    """The body that a synchronous request would have got, as JSON text."""
+
+
+Event: TypeAlias = MpcEvent | RecordingEvent | CallEvent | AsyncResponse
 """What an outbox row can hold."""
 
 DocumentRequest: TypeAlias = CallEvent | MemberLeftForAction

@@ -6,7 +6,7 @@ own words (:mod:`mixminus.calls.inputs`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,13 +18,12 @@ from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refu
 from mixminus.calls.leg import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.routing import NoRoute, Route
-from mixminus.errors import MediaError, ProtocolError
+from mixminus.errors import MediaError, MixminusError, ProtocolError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
 from mixminus.sip import events as sip
-from mixminus.sip.auth import DigestCredentials
-from mixminus.sip.endpoint import Hop, SipEndpoint
+from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sip.uri import parse_uri
 
 log = structlog.get_logger(__name__)
@@ -39,7 +38,7 @@ class MediaPorts(Protocol):
 
     def reserve(self, room: str, leg: str, *, remote: media.Address | None, latchable: bool) -> tuple[str, int]: ...
     def release(self, leg: str) -> None: ...
-    async def send(self, command: media.Command) -> object: ...
+    def send(self, command: media.Command) -> Awaitable[object]: ...
 
 
 @dataclass
@@ -66,10 +65,13 @@ class _Line:
 class SipLines:
     """The :class:`~mixminus.calls.ports.Lines` of the real server."""
 
-    def __init__(self, *, endpoint: SipEndpoint, ports: MediaPorts, mint: Mint, find_route: FindRoute) -> None:
+    def __init__(
+        self, *, endpoint: SipEndpoint, ports: MediaPorts, mint: Mint, domain: str, find_route: FindRoute
+    ) -> None:
         self._endpoint = endpoint
         self._ports = ports
         self._mint = mint
+        self._domain = domain
         self._find_route = find_route
         self._lines: dict[str, _Line] = {}
         self._by_sip: dict[str, _Line] = {}
@@ -106,7 +108,7 @@ class SipLines:
             return
         try:
             self._invite(call_uuid, order, room, route)
-        except (MediaError, ProtocolError) as error:
+        except MixminusError as error:
             log.warning("cannot dial", call_uuid=call_uuid, to=order.to, reason=str(error))
             cause = HangupCause.INTERNAL_ERROR if isinstance(error, MediaError) else HangupCause.INVALID_DESTINATION
             self.tell(call_uuid, Gone(cause, HangupSource.PLIVO))
@@ -116,15 +118,14 @@ class SipLines:
         line.media = self._ports.reserve(room, call_uuid, remote=None, latchable=True)
         self._lines[call_uuid] = line
         line.offer = self._offer(line)
-        credentials = DigestCredentials(route.username, route.password, route.realm) if route.username else None
         line.sip = self._endpoint.invite(
             route.target,
-            from_=order.from_,
+            from_=order.from_ if order.from_.startswith("sip:") else f"sip:{order.from_}@{self._domain}",
             display_name=order.caller_name,
             sdp=line.offer,
             headers=[(f"X-PH-{name}", value) for name, value in order.sip_headers],
-            route=Hop(*route.next_hop, route.transport) if route.next_hop else None,
-            credentials=credentials,
+            route=route.hop,
+            credentials=route.credentials,
         )
         self._by_sip[line.sip] = line
 

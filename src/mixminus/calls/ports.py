@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from mixminus.calls.commands import Callback
@@ -29,7 +29,7 @@ class Store(Protocol):
 class Media(Protocol):
     """The media workers."""
 
-    async def send(self, command: media.Command) -> object:
+    def send(self, command: media.Command) -> Awaitable[object]:
         """Raises :class:`~mixminus.errors.MediaError` when the worker refuses."""
 
 

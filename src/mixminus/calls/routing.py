@@ -8,17 +8,17 @@ import msgspec
 
 from mixminus.calls.model import HangupCause
 from mixminus.settings import Trunk, split_host_port
+from mixminus.sip.auth import DigestCredentials
+from mixminus.sip.registrar import Binding
+from mixminus.sip.transport import Hop
 
 
 class Route(msgspec.Struct, frozen=True):
-    """``target`` is the request URI; ``next_hop`` where the packet goes when that is elsewhere."""
+    """``target`` is the request URI; ``hop`` where the packet goes when that is elsewhere."""
 
     target: str
-    next_hop: tuple[str, int] | None = None
-    transport: str = "udp"
-    username: str = ""
-    password: str = ""
-    realm: str = ""
+    hop: Hop | None = None
+    credentials: DigestCredentials | None = None
 
 
 class NoRoute(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class NoRoute(msgspec.Struct, frozen=True):
 
 
 def find_route(
-    to: str, *, trunks: Sequence[Trunk], domains: frozenset[str], contacts: Callable[[str], Sequence[str]]
+    to: str, *, trunks: Sequence[Trunk], domains: frozenset[str], contacts: Callable[[str], Sequence[Binding]]
 ) -> Route | NoRoute:
     """The route to ``to``: a ``sip:`` address, or digits with or without ``+``.
 
@@ -40,33 +40,27 @@ def find_route(
         return _sip_route(to, domains, contacts)
     if not to.lstrip("+").isdigit():
         return NoRoute(HangupCause.INVALID_DESTINATION, f"{to!r} is neither a number nor a sip: address")
-    return _trunk_route(to, trunks, domains)
+    return _trunk_route(to, trunks)
 
 
-def _sip_route(to: str, domains: frozenset[str], contacts: Callable[[str], Sequence[str]]) -> Route | NoRoute:
+def _sip_route(to: str, domains: frozenset[str], contacts: Callable[[str], Sequence[Binding]]) -> Route | NoRoute:
     user, _, host = to.partition(":")[2].rpartition("@")
     host = host.partition(";")[0].partition("?")[0]
     if not host:
         return NoRoute(HangupCause.INVALID_DESTINATION, f"{to!r} has no host")
     registered = contacts(user) if user else ()
     if registered and host.lower() in domains:
-        return Route(registered[0])
+        return Route(registered[0].uri, registered[0].hop)
     if host.lower() in domains:
         return NoRoute(HangupCause.ENDPOINT_NOT_REGISTERED, f"endpoint {user!r} is not registered")
     return Route(to)
 
 
-def _trunk_route(to: str, trunks: Sequence[Trunk], domains: frozenset[str]) -> Route | NoRoute:
+def _trunk_route(to: str, trunks: Sequence[Trunk]) -> Route | NoRoute:
     digits = to.lstrip("+")
     trunk = next((trunk for trunk in trunks if digits.startswith(trunk.prefix.lstrip("+"))), None)
     if trunk is None:
         reason = "no [[trunk]] is configured" if not trunks else "no [[trunk]] has a prefix that fits"
         return NoRoute(HangupCause.ROUTING_ERROR, f"{to}: {reason}; add one to mixminus.toml or dial a sip: address")
-    return Route(
-        f"sip:{to}@{trunk.address}",
-        next_hop=split_host_port(trunk.address),
-        transport=trunk.transport,
-        username=trunk.username,
-        password=trunk.password,
-        realm=trunk.realm,
-    )
+    credentials = DigestCredentials(trunk.username, trunk.password, trunk.realm) if trunk.username else None
+    return Route(f"sip:{to}@{trunk.address}", Hop(trunk.transport, *split_host_port(trunk.address)), credentials)

@@ -18,6 +18,7 @@ from mixminus.calls import multiparty_call, recording
 from mixminus.calls.books import Books
 from mixminus.calls.commands import (
     AddParticipant,
+    Callback,
     Command,
     DeleteRecording,
     Done,
@@ -27,6 +28,7 @@ from mixminus.calls.commands import (
 )
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.effects import CreateLeg, Join, MpcEffect
+from mixminus.calls.events import AsyncResponse
 from mixminus.calls.inputs import Enter, HangUp, KeyPressed, LegInput, ShutDown, Speaking
 from mixminus.calls.leg import Incoming, Leg
 from mixminus.calls.leg_effects import LegEffects, MpcOver
@@ -39,6 +41,7 @@ from mixminus.calls.recovery import end_call, end_interrupted, rebuild, stop_orp
 from mixminus.clock import Clock
 from mixminus.errors import Conflict, NotFound
 from mixminus.ids import Mint
+from mixminus.media.protocol import TapFailed
 from mixminus.store.rows import RecordingRow
 
 log = structlog.get_logger(__name__)
@@ -136,6 +139,17 @@ class Service:
 
     def speaking(self, call_uuid: str, on: bool) -> None:
         self._tell_mpc_of(call_uuid, Speaking(call_uuid, on))
+
+    def tap_failed(self, event: TapFailed) -> None:
+        self._mpc_effects.tap_failed(event)
+
+    async def deliver_async(self, url: str, method: str, body: dict[str, Any], by: Requester) -> None:
+        """Owe the real answer of an asynchronous request to the ``callback_url`` it named."""
+        ledger = Ledger(self.mint, self.clock.now().wall)
+        event = AsyncResponse(api_id=str(body.get("api_id", "")), response=msgspec.json.encode(body).decode())
+        callback = Callback(url, "GET" if method == "GET" else "POST")
+        ledger.owe(callback, event, subject=event.api_id, account=by.account, sub_account=by.sub_account)
+        await self.books.command(Decision(None, (), ledger.outbox))
 
     def _tell_mpc_of(self, call_uuid: str, message: object) -> None:
         live = self.legs.get(call_uuid)

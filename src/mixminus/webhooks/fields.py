@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mixminus.calls.events import CallEvent, DocumentRequest, Event, MemberLeftForAction, MpcEvent, RecordingEvent
+from mixminus.calls.events import (
+    AsyncResponse,
+    CallEvent,
+    DocumentRequest,
+    Event,
+    MemberLeftForAction,
+    MpcEvent,
+    RecordingEvent,
+)
 
 NO_CHARGE = "0.00000"
 
@@ -23,6 +31,8 @@ def callback_fields(event: Event | DocumentRequest, public_url: str) -> dict[str
             return _call(event)
         case MemberLeftForAction():
             return _member_left(event)
+        case AsyncResponse():
+            return {"api_id": event.api_id, "response": event.response}
 
 
 def timestamp(moment: datetime | None) -> str:

@@ -1,0 +1,344 @@
+"""The composition root: every part made once, handed what it needs, started and drained in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from mixminus import __version__
+from mixminus.accounts import main_account
+from mixminus.api.app import create_app
+from mixminus.api.ports import Ports, Registration
+from mixminus.calls.applications import Directory
+from mixminus.calls.lines import SipLines
+from mixminus.calls.recorder import CallRecorder
+from mixminus.calls.routing import NoRoute, Route, find_route
+from mixminus.calls.service import Service
+from mixminus.clock import SystemClock
+from mixminus.endpoints import EndpointBook
+from mixminus.errors import ConfigurationError
+from mixminus.ids import Mint
+from mixminus.media import protocol as media
+from mixminus.media.client import MediaClient
+from mixminus.observe import Observed, routes
+from mixminus.outbound.client import OutboundClient
+from mixminus.recording.client import Finisher
+from mixminus.recording.storage import DiskStorage
+from mixminus.settings import Settings, split_host_port
+from mixminus.sip.endpoint import SipEndpoint
+from mixminus.store.db import Store
+from mixminus.webhooks.deliver import Deliverer
+from mixminus.webhooks.documents import Documents
+from mixminus.webhooks.signing import TokenBook
+
+log = structlog.get_logger(__name__)
+
+HAND_SHAKE = "server.json"
+"""In the data folder while the server runs: where it listens, and the main account's credentials."""
+CALLBACK_DRAIN_SECONDS = 3.0
+PLIVO_PHONE_DOMAIN = "phone.plivo.com"
+"""Endpoints are addressed under it by applications written for the vendor."""
+
+
+class LoopTimers:
+    """:class:`~mixminus.calls.ports.Timers` on the running event loop."""
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_later(seconds, action).cancel
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handling: signals are the server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Server:
+    """One running mixminus. ``start``, then ``drain`` or nothing, then ``stop``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock, self.mint = SystemClock(), Mint()
+        self.http_address = ""
+        self.sip_address = ""
+        self._closing = contextlib.AsyncExitStack()
+        self._observed = Observed()
+
+    async def start(self) -> None:
+        """Raises ConfigurationError for what the operator can mend, and leaves nothing running then."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def _start(self) -> None:
+        settings = self.settings
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self.store = await Store.open(settings.data)
+        self._closing.push_async_callback(self.store.close)
+        self.account = await main_account(self.store, settings, self.mint, self.clock.now().wall)
+        http = _listen(settings.http)
+        self._closing.callback(http.close)
+        self.http_address = _address(http)
+        self.public_url = (settings.public_url or f"http://{self.http_address}").rstrip("/")
+        await self._start_media()
+        await self._start_calls()
+        await self._start_http(http)
+        await self.service.recover()
+        self._observed.ready = True
+        self._write_hand_shake()
+
+    async def _start_media(self) -> None:
+        settings = self.settings
+        sip_host = split_host_port(settings.sip)[0]
+        if sip_host in ("0.0.0.0", "::") and not settings.media_host:
+            raise ConfigurationError("media_host: needed when sip listens on all addresses; set the address phones see")
+        self.media = MediaClient(
+            host=sip_host,
+            ports=settings.rtp_range,
+            workers=settings.workers,
+            pool=settings.rtp_pool,
+            advertised_host=settings.media_host,
+            on_event=self._media_event,
+        )
+        await self.media.start()
+        self._closing.push_async_callback(self.media.stop)
+        self.finisher = Finisher()
+        await self.finisher.start()
+        self._closing.push_async_callback(self.finisher.stop)
+        self.storage = DiskStorage(settings.data / "recordings")
+        self.recorder = CallRecorder(self.finisher, self.storage, settings.data / "spool")
+
+    async def _start_calls(self) -> None:
+        settings = self.settings
+        self.outbound = OutboundClient(allow_private=settings.dev)
+        self._closing.push_async_callback(self.outbound.close)
+        self.deliverer = Deliverer(
+            self.store,
+            self.outbound,
+            clock=self.clock,
+            mint=self.mint,
+            public_url=self.public_url,
+            retry_hours=settings.callback_retry_hours,
+        )
+        self.endpoints = await EndpointBook.load(self.store, self.account.id)
+        await self._start_sip()
+        self.service = Service(
+            store=self.store,
+            media=self.media,
+            lines=self.lines,
+            recorder=self.recorder,
+            documents=self._documents(),
+            timers=LoopTimers(),
+            clock=self.clock,
+            mint=self.mint,
+        )
+        self._wire_lines()
+        self._delivering = asyncio.create_task(self.deliverer.run(), name="callbacks")
+        self._closing.push_async_callback(self.deliverer.drain, CALLBACK_DRAIN_SECONDS)
+
+    def _documents(self) -> Documents:
+        return Documents(
+            self.outbound,
+            TokenBook(self.store),
+            clock=self.clock,
+            mint=self.mint,
+            public_url=self.public_url,
+            sleep=asyncio.sleep,
+        )
+
+    async def _start_sip(self) -> None:
+        settings = self.settings
+        host, port = split_host_port(settings.sip)
+        self.domain = settings.sip_domain or settings.media_host or host
+        self.sip = SipEndpoint(
+            mint=self.mint,
+            clock=self.clock,
+            handler=lambda event: self.lines.on_event(event),
+            credentials=self.endpoints.account,
+            realm=self.domain,
+            session_expires=settings.session_expires,
+            user_agent=f"mixminus/{__version__}",
+        )
+        bound_host, bound_port = await self.sip.start(host, port)
+        self._closing.push_async_callback(self.sip.stop)
+        self.sip_address = f"{bound_host}:{bound_port}"
+        self.lines = SipLines(
+            endpoint=self.sip, ports=self.media, mint=self.mint, domain=self.domain, find_route=self._find_route
+        )
+
+    def _find_route(self, to: str) -> Route | NoRoute:
+        port = self.sip_address.rpartition(":")[2]
+        domains = {f"{self.domain}:{port}", self.sip_address, PLIVO_PHONE_DOMAIN}
+        if port == "5060" or self.settings.sip_domain:
+            domains.add(self.domain)
+        return find_route(
+            to, trunks=self.settings.trunk, domains=frozenset(domains), contacts=lambda user: self.sip.contacts(user)
+        )
+
+    def _wire_lines(self) -> None:
+        directory = Directory(self.store, self.settings, self.account.id)
+        self.lines.tell = self.service.post_leg
+        self.lines.incoming = self.service.incoming
+        self.lines.key_pressed = self.service.key_pressed
+        self.lines.find_destination = directory.destination
+        self.lines.accepting = lambda: not self.service.draining
+        self.lines.spawn = self.service.spawn
+
+    def _media_event(self, event: media.Event) -> None:
+        match event:
+            case media.Digit():
+                self.service.key_pressed(event.leg, event.key)
+            case media.SpeakStart():
+                self.service.speaking(event.leg, True)
+            case media.SpeakStop():
+                self.service.speaking(event.leg, False)
+            case media.TapClosed():
+                self.recorder.tap_over(event)
+            case media.TapFailed():
+                self.recorder.tap_over(event)
+                self.service.tap_failed(event)
+            case _:
+                log.debug("media event", kind=type(event).__name__)
+
+    async def _start_http(self, listener: socket.socket) -> None:
+        ports = Ports(
+            apply=self.service.apply,
+            store=self.endpoints.watching(self.store),
+            files=self.storage,
+            deliver_async=self.service.deliver_async,
+            public_url=self.public_url,
+            sip_domain=self.domain,
+            registration=self._registration,
+            numbers=self.settings.number,
+            clock=self.clock,
+            mint=self.mint,
+        )
+        app = create_app(ports, extra_routes=routes(self._observed, self))
+        config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
+        self._http = _HttpServer(config)
+        self._serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
+        self._closing.push_async_callback(self._stop_http)
+
+    async def _stop_http(self) -> None:
+        self._http.should_exit = True
+        await self._serving
+
+    def _registration(self, username: str) -> Registration | None:
+        bindings = self.sip.contacts(username)
+        if not bindings:
+            return None
+        seconds = bindings[0].expires_at - self.clock.now().monotonic_ns / 1e9
+        return Registration(bindings[0].uri, max(0, round(seconds)), bindings[0].user_agent)
+
+    def _write_hand_shake(self) -> None:
+        path = self.settings.data / HAND_SHAKE
+        content = {
+            "http": self.http_address,
+            "sip": self.sip_address,
+            "pid": os.getpid(),
+            "auth_id": self.account.id,
+            "auth_token": self.account.token,
+        }
+        _write_private(path, json.dumps(content))
+        self._closing.callback(path.unlink, missing_ok=True)
+
+    async def drain(self) -> None:
+        """Take no new calls, let the live ones end for ``drain_seconds``, finish every recording."""
+        self._observed.ready = False
+        await self.service.drain(self.settings.drain_seconds)
+
+    async def end_now(self) -> None:
+        """End the calls at once; their recordings are finished and announced all the same."""
+        self._observed.ready = False
+        await self.service.end_everything()
+
+    async def stop(self) -> None:
+        await self._closing.aclose()
+
+
+def _listen(address: str) -> socket.socket:
+    host, port = split_host_port(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"http: cannot listen on {address}: {error.strerror}; choose another with --http"
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Whole or not at all, and readable by the owner only: it holds the token."""
+    beside = path.with_suffix(".tmp")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    beside.replace(path)
+
+
+async def serve(settings: Settings, *, announce: Callable[[Server], None] = lambda server: None) -> None:
+    """Run until SIGTERM (drain; a second one ends now) or SIGINT (end now). ``announce`` is called once calls can be taken.
+
+    Raises:
+        ConfigurationError: a setting, port or folder cannot be used.
+    """
+    server = Server(settings)
+    drain, end = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: end.set() if drain.is_set() else drain.set())
+    loop.add_signal_handler(signal.SIGINT, end.set)
+    await server.start()
+    try:
+        announce(server)
+        log.info("ready", http=server.http_address, sip=server.sip_address)
+        await _first(drain, end)
+        if drain.is_set() and not end.is_set():
+            log.info("draining", seconds=settings.drain_seconds)
+            await _until(server.drain(), end)
+        await server.end_now()
+    finally:
+        await server.stop()
+    log.info("stopped")
+
+
+async def _first(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _until(work: Coroutine[Any, Any, None], end: asyncio.Event) -> None:
+    """Await ``work``, or give it up when ``end`` is set."""
+    task = asyncio.create_task(work)
+    waiting = asyncio.create_task(end.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not task.done():
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
