@@ -84,8 +84,7 @@ class Mp3Rendering:
         self._first_header = b""
         self._held = bytearray()
         self._encoder = _encoder(rate)
-        self._file = GrowingFile(path)
-        self._file.append(bytes(info_bytes(rate)))
+        self._file = GrowingFile(path, bytes(info_bytes(rate)))
 
     def write(self, pcm: bytes) -> None:
         self._take(bytes(self._encoder.encode(pcm)))

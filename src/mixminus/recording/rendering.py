@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
+from mixminus.errors import StorageError
 from mixminus.recording.spool import disk_error
 
 Format: TypeAlias = Literal["mp3", "wav"]
@@ -38,9 +39,12 @@ class Rendering(Protocol):
 
 
 class GrowingFile:
-    """A file that grows at its end and whose start is rewritten once. Errors are StorageErrors naming the path."""
+    """A file that grows at its end and whose start is rewritten once. Errors are StorageErrors naming the path.
 
-    def __init__(self, path: Path) -> None:
+    ``head`` is what it begins with.
+    """
+
+    def __init__(self, path: Path, head: bytes) -> None:
         self.path = path
         self.size = 0
         self._unsynced = 0
@@ -49,6 +53,11 @@ class GrowingFile:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise disk_error(error, path, "creating") from error
+        try:
+            self.append(head)
+        except StorageError:
+            self.close()
+            raise
 
     def append(self, data: bytes) -> None:
         """Write at the end."""

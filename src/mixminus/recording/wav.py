@@ -38,8 +38,7 @@ class WavRendering:
     def __init__(self, path: Path, rate: int) -> None:
         self.rate = rate
         self.samples = 0
-        self._file = GrowingFile(path)
-        self._file.append(header(0, rate))
+        self._file = GrowingFile(path, header(0, rate))
 
     def write(self, pcm: bytes) -> None:
         self._file.append(pcm)
