@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,7 @@ from typing import Literal, Self
 from mixminus.clock import SystemClock
 from mixminus.ids import Mint
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
+from mixminus.sdp.description import Direction
 from mixminus.sip import events
 from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.endpoint import SipEndpoint
@@ -96,6 +98,7 @@ class VirtualPhone:
             realm=name,
             user_agent="mixminus virtual phone",
         )
+        self._identity = ""
         self._call = ""
         self._offer = b""
         self._version = 0
@@ -115,6 +118,8 @@ class VirtualPhone:
         """Hang up if in a call, and close the sockets."""
         if self.state != "idle":
             self.hangs_up()
+            with contextlib.suppress(TimeoutError):
+                await self.call_over(1.0)
         self._forget_timer()
         self._audio.close()
         await self._sip.stop()
@@ -187,7 +192,7 @@ class VirtualPhone:
         self.state, self.ended = "calling", None
         self._call = self._sip.invite(
             target,
-            from_=self.address,
+            from_=self._identity or self.address,
             display_name=self.name,
             sdp=self._offer,
             headers=headers,
@@ -222,9 +227,14 @@ class VirtualPhone:
         self._reinvite("sendrecv")
 
     async def registers(self, domain: str, username: str, password: str, *, timeout: float = 5.0) -> None:
-        """Register at ``HOST:PORT`` and stay registered. Raises :class:`CallFailed` with the refusal's status."""
+        """Register at ``domain`` (``HOST:PORT``), stay registered, and call under that name from now on.
+
+        Raises :class:`CallFailed` with the refusal's status.
+        """
         self._registration = None
-        self._sip.register(domain, username=username, password=password)
+        self._identity = f"sip:{username}@{domain}"
+        self._credentials = DigestCredentials(username, password)
+        self._sip.register(self._identity, credentials=self._credentials)
         await self._until(lambda: self._registration is not None, timeout)
         if isinstance(self._registration, events.RegistrationFailed):
             raise CallFailed(self._registration.status, self._registration.reason)
@@ -300,7 +310,7 @@ class VirtualPhone:
             self._sip.accept_update(event.call, self._offer)
             return
         answer, plan = self._make_answer(event.sdp)
-        self.held_by_peer = not plan.receive
+        self.held_by_peer = not plan.send
         self._sip.accept_update(event.call, answer)
         self._audio.change(plan)
 
@@ -309,14 +319,21 @@ class VirtualPhone:
         self.state, self.ended = "idle", event
         self._audio.end()
 
-    def _reinvite(self, direction: str) -> None:
-        self._offer = self._make_offer().replace(b"a=sendrecv", b"a=" + direction.encode())
+    def _reinvite(self, direction: Direction) -> None:
+        self._offer = self._make_offer(direction)
         self._sip.reinvite(self._call, self._offer)
 
-    def _make_offer(self) -> bytes:
+    def _make_offer(self, direction: Direction = "sendrecv") -> bytes:
         self._version += 1
         host, port = self._audio.address
-        return make_offer(host=host, port=port, session_id=self._session, version=self._version, codecs=self._codecs)
+        return make_offer(
+            host=host,
+            port=port,
+            session_id=self._session,
+            version=self._version,
+            codecs=self._codecs,
+            direction=direction,
+        )
 
     def _make_answer(self, offer: bytes) -> tuple[bytes, MediaPlan]:
         self._version += 1
