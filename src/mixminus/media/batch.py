@@ -20,8 +20,8 @@ MAX_DATAGRAM = 1500
 ADDRESS_BYTES = 32
 FAMILY_IPV4 = 2
 FAMILY_IPV6 = 10
-_LENGTH_IPV4 = 16
-_LENGTH_IPV6 = 28
+LENGTH_IPV4 = 16
+LENGTH_IPV6 = 28
 
 Bytes = NDArray[np.uint8]
 Int32s = NDArray[np.int32]
@@ -85,8 +85,9 @@ class DatagramBatch:
 
     def datagram(self, index: int) -> bytes:
         """Datagram ``index`` in one piece, copied (portable send loop, tests)."""
-        payload = self.payload[self.payload_row[index], : self.payload_length[index]]
-        return self.header[index].tobytes() + payload.tobytes()
+        payload: Bytes = self.payload[self.payload_row[index], : self.payload_length[index]]
+        header: Bytes = self.header[index]
+        return header.tobytes() + payload.tobytes()
 
 
 def parse_host(host: str) -> IPv4Address | IPv6Address:
@@ -135,4 +136,4 @@ def unpack_address(raw: Bytes) -> Address:
 
 def address_length(raw: Bytes) -> int:
     """Bytes of the socket address that the kernel wants: 16 (IPv4) or 28 (IPv6)."""
-    return _LENGTH_IPV6 if raw[0] == FAMILY_IPV6 else _LENGTH_IPV4
+    return LENGTH_IPV6 if raw[0] == FAMILY_IPV6 else LENGTH_IPV4

@@ -1,20 +1,45 @@
-"""The media engine: one tick, stages in order, and nothing else."""
+"""The media engine: one tick, its stages in order, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
-from mixminus.media import protocol
+from mixminus.media import ingest, level, playout, protocol
 from mixminus.media.batch import DatagramBatch, PacketBatch
-from mixminus.media.tap import OpenTap
+from mixminus.media.control import Control
+from mixminus.media.demux import Demux
+from mixminus.media.dtmf import KeyReaders, Press
+from mixminus.media.matrix import build_plan
+from mixminus.media.mix import Mixer, lay_out
+from mixminus.media.packetise import Packetiser
+from mixminus.media.prompt import LoadPrompt, Players
+from mixminus.media.state import MediaState
+from mixminus.media.tap import OpenTap, Taps, TapSink
+from mixminus.rtp.packet import parse_headers
+
+
+def _no_taps(command: protocol.StartTap, now_ns: int) -> TapSink:
+    raise MediaError(f"tap {command.tap!r}: this engine was given nowhere to record to")
+
+
+def _no_prompts(path: str) -> NDArray[np.int16]:
+    raise MediaError(f"source {path!r}: not a built-in sound, and this engine was given no way to load files")
 
 
 class Engine:
-    """Every call of one worker. Pure: packets and time go in, datagrams and events come out."""
+    """Every call of one worker. Pure: packets and time go in, datagrams and events come out.
+
+    Args:
+        ports: the pool's local UDP port numbers; batches name them by their index here.
+        capacity: rows (legs, players and taps) to begin with; doubled when they are used up.
+        seed: makes SSRCs, first sequence numbers and timestamps repeat; None: unguessable (RFC 3550 §9.1).
+        open_tap: makes the sink of each tap.
+        load_prompt: path → (N,) int16 samples at 8 kHz.
+    """
 
     def __init__(
         self,
@@ -22,25 +47,115 @@ class Engine:
         *,
         capacity: int = 256,
         seed: int | None = None,
-        open_tap: OpenTap | None = None,
-        load_prompt: Callable[[str], NDArray[np.int16]] | None = None,
+        open_tap: OpenTap = _no_taps,
+        load_prompt: LoadPrompt = _no_prompts,
     ) -> None:
+        state = self._state = MediaState(capacity)
+        self._demux = Demux(state)
+        self._readers = KeyReaders()
+        self._players = Players(state, load_prompt)
+        self._taps = Taps()
+        self._packetiser = Packetiser(state)
+        self._mixer = Mixer(state.capacity)
+        self._control = Control(
+            state,
+            self._demux,
+            self._readers,
+            self._players,
+            self._taps,
+            self._packetiser,
+            ports,
+            open_tap,
+            seed,
+        )
+        self._capacity = state.capacity
         self._events: list[protocol.Event] = []
-        self._out = DatagramBatch(0, np.zeros((0, 160), np.uint8))
+        self._tick = 0
+        self._strangers = 0
+        self._malformed = 0
+        self._plan = build_plan(state.room, state.talk, state.hear)
+        self._layout = lay_out(self._plan, state.active, self._packetiser.row, self._packetiser.law)
+        self._was_active = state.active.copy()
 
     def apply(self, command: protocol.Command, now_ns: int) -> protocol.Stats | None:
-        """Do one command; its effect begins with the next tick.
+        """Do one command; its effect begins with the next tick. ``GetStats`` is answered, others return None.
 
         Raises:
             MediaError: it cannot be done; nothing was changed.
         """
-        raise MediaError("the engine is not there yet")
+        self._events += self._control.apply(command, now_ns)
+        return self._stats() if isinstance(command, protocol.GetStats) else None
 
     def tick(self, now_ns: int, packets: PacketBatch) -> DatagramBatch:
-        """20 ms of every call."""
-        return self._out
+        """20 ms of every call. The batch returned is valid until the next tick."""
+        self._tick += 1
+        self._receive(now_ns, packets)
+        row, pcm = playout.pull(self._state, self._tick)
+        if row.size:
+            level.gate(self._state, row, pcm)
+        else:
+            self._state.active[:] = False
+        self._events += level.speaking(self._state, row, pcm, now_ns)
+        ended = self._players.play()
+        self._arrange()
+        self._mixer.run(self._layout, self._state.frame, self._packetiser.batch.payload)
+        self._taps.record(self._plan, self._layout, self._mixer.mix, now_ns)
+        self._events += self._packetiser.write(self._layout.payload, now_ns)
+        for player in ended:
+            self._events += self._control.stop_play(self._state.names[player], now_ns)
+        return self._packetiser.batch
 
     def events(self) -> list[protocol.Event]:
         """What happened since the last call, in order."""
         drained, self._events = self._events, []
         return drained
+
+    def _receive(self, now_ns: int, packets: PacketBatch) -> None:
+        count = packets.count
+        if count:
+            data = packets.data[:count]
+            headers = parse_headers(data, packets.length[:count])
+            row, latched = self._demux.find(packets, headers, now_ns)
+            self._events += latched
+            arrivals, malformed = ingest.sort_out(self._state, headers, row)
+            self._malformed += malformed
+            self._strangers += int(np.count_nonzero(headers.valid & (row < 0)))
+            ingest.push(self._state, arrivals, data, self._tick)
+            self._tell(self._readers.receive(arrivals, data, self._tick), now_ns)
+        self._tell(self._readers.expire(self._tick), now_ns)
+
+    def _tell(self, presses: list[tuple[int, Press]], now_ns: int) -> None:
+        for row, press in presses:
+            self._events.append(protocol.Digit(self._state.names[row], press.key, press.duration_ms, now_ns))
+
+    def _arrange(self) -> None:
+        """Bring buffers, plan and layout up to date with what changed since the last tick."""
+        state = self._state
+        if state.capacity != self._capacity:
+            self._capacity = state.capacity
+            self._mixer = Mixer(state.capacity)
+            self._packetiser.grow()
+        changed = state.masks_changed or state.routes_changed
+        if state.masks_changed:
+            self._plan = build_plan(state.room, state.talk, state.hear)
+        if state.routes_changed:
+            self._packetiser.route()
+        if changed or not np.array_equal(state.active, self._was_active):
+            self._layout = lay_out(self._plan, state.active, self._packetiser.row, self._packetiser.law)
+            self._was_active = state.active.copy()
+        state.masks_changed = state.routes_changed = False
+
+    def _stats(self) -> protocol.Stats:
+        """Lateness is the clock's to know: the loop around the engine fills it in."""
+        legs, rooms, taps = self._control.counts()
+        return protocol.Stats(
+            legs=legs,
+            rooms=rooms,
+            taps=taps,
+            ticks=self._tick,
+            late_ticks=0,
+            skipped_ticks=0,
+            stranger_packets=self._strangers,
+            malformed_packets=self._malformed,
+            leg_stats=self._control.leg_stats(),
+        )

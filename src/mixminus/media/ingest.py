@@ -1,8 +1,8 @@
 """Packet arrays → jitter slots.
 
-Packets are taken in waves: the first of every row, then the second of every row, and so on, so that each wave touches a row
-once and is a few array operations, whatever the number of rows. What is regular (the next packet of a running stream)
-goes straight in; the rest is sorted out in :func:`_place`.
+Packets are taken in waves: the first of every row, then the second of every row, and so on, so that each wave touches
+a row once and is a few array operations, whatever the number of rows. What is regular (the next packet of a running
+stream) goes straight in; the rest is sorted out in :func:`_place`.
 """
 
 from __future__ import annotations
@@ -249,8 +249,8 @@ def _begin(state: MediaState, row: Index) -> None:
 def _restarted(state: MediaState, batch: Arrivals, slot: Slots, step: NDArray[np.int16], ahead: Slots) -> Flags:
     """The peer's time base jumped, though its SSRC is the same.
 
-    Either the time stamp went back while the sequence went on, or it leapt beyond any buffer, or an old-looking packet was
-    followed by its successor.
+    Either the time stamp went back while the sequence went on, or it leapt beyond any buffer, or an old-looking packet
+    was followed by its successor.
     """
     row = batch.row
     running = state.started[row]
@@ -260,7 +260,8 @@ def _restarted(state: MediaState, batch: Arrivals, slot: Slots, step: NDArray[np
     stale = running & (step < 0) & (slot < state.play[row] - 2 * MAX_DELAY)
     next_sequence = (batch.sequence.astype(np.int32) + 1) & 0xFFFF
     state.suspect[row] = np.where(stale & ~proven, next_sequence, -1)
-    return running & (back | leap | proven)
+    restarted: Flags = running & (back | leap | proven)
+    return restarted
 
 
 def _close_gap(state: MediaState, row: Index, newest: Flags, silence: Flags, gap: Slots, end: Slots) -> None:

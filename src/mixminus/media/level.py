@@ -13,8 +13,8 @@ from mixminus.media.state import FRAME, MediaState
 GATE_PEAK: Final = 24
 """A frame without a sample beyond this (16-bit scale, -62.7 dBFS: the three smallest codes of G.711) is silence.
 
-A frame of -60 dBFS (RMS 33) or more has a sample beyond it, always, so the gate never cuts such a frame; being decided on the
-frame itself, it never cuts the begin of a word.
+A frame of -60 dBFS (RMS 33) or more has a sample beyond it, always, so the gate never cuts such a frame; being decided
+on the frame itself, it never cuts the begin of a word.
 """
 HANGOVER: Final = 10
 """Ticks (200 ms) for which the gate stays open after the last frame that was not silence."""
@@ -24,7 +24,6 @@ START_TICKS: Final = 3
 """60 ms of speech, single quiet frames forgiven, are a start of speaking."""
 STOP_TICKS: Final = 30
 """600 ms without speech are its end."""
-_STRIDE: Final = 4
 
 
 def gate(state: MediaState, row: NDArray[np.intp], pcm: NDArray[np.int16]) -> None:
@@ -39,10 +38,10 @@ def gate(state: MediaState, row: NDArray[np.intp], pcm: NDArray[np.int16]) -> No
 
 def speaking(state: MediaState, row: NDArray[np.intp], pcm: NDArray[np.int16], now_ns: int) -> list[Event]:
     """Judge every leg by the frame it has ((A, S) of rows (A,)); a leg nobody may hear does not speak."""
-    thin = pcm[:, ::_STRIDE].astype(np.float32)
-    energy = np.einsum("as,as->a", thin, thin)
+    sound = pcm.astype(np.float32)
+    energy = np.einsum("as,as->a", sound, sound)
     loud = np.zeros(state.capacity, np.bool_)
-    loud[row] = energy > SPEECH_RMS**2 * (FRAME // _STRIDE)
+    loud[row] = energy > SPEECH_RMS**2 * FRAME
     rise = np.where(loud, 1, -1).astype(np.int16)
     np.clip(state.loud + rise, 0, START_TICKS, out=state.loud)
     np.minimum(np.where(loud, 0, state.quiet + 1), STOP_TICKS, out=state.quiet, casting="unsafe")

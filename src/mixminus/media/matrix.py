@@ -44,7 +44,7 @@ class Plan:
 
 
 def build_plan(room: Rooms, talk: Masks, hear: Masks) -> Plan:
-    """Plan of R rows; room -1 is no room. Cost follows the number of (bus, source) pairs, not the size of rooms squared."""
+    """Plan of R rows; room -1 is no room. Cost follows the number of (bus, source) pairs, not of (row, row) pairs."""
     bus_of = np.full(room.size, -1, np.intp)
     within = (room >= 0) & (hear & talk != 0)
     source = np.flatnonzero((room >= 0) & (talk != 0))

@@ -1,7 +1,7 @@
 """The mixer: sums of the active sources of every bus, and for every listener on it the sum less its own sound.
 
-Sums are exact (int32) and clipped once, at the end, so the order of sources cannot change the sound and a listener who is
-granted nothing gets zeros. Listeners of the same sum in the same law share one encoded payload.
+Sums are exact (int32) and clipped once, at the end, so the order of sources cannot change the sound and a listener who
+is granted nothing gets zeros. Listeners of the same sum in the same law share one encoded payload.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ Bytes = NDArray[np.uint8]
 CROWD: Final = 24
 """Buses with more active sources than this are summed one by one; the others together, source by source."""
 LAWS: Final = (g711.PCMU, g711.PCMA)
+_LEAST, _MOST = np.int32(-32768), np.int32(32767)
 _BLOCK: Final = 256
 """Rows worked on at a time, so that they stay in the second-level cache."""
 
@@ -83,9 +84,9 @@ def _ranked(source: Index, bus: Index, count: Index, order: Index, place: Index)
     source, bus = source[few], bus[few]
     rank = np.arange(few.size)[few] - first[bus]
     in_order = np.lexsort((place[bus], rank))
-    cuts = np.cumsum(np.bincount(rank))[:-1] if rank.size else []
-    ranks = np.split(source[in_order], cuts) if rank.size else []
-    return crowds, ranks
+    if not rank.size:
+        return crowds, []
+    return crowds, np.split(source[in_order], np.cumsum(np.bincount(rank))[:-1])
 
 
 def _payloads(mix: Index, law: NDArray[np.uint8]) -> tuple[list[tuple[int, Index]], Index]:
@@ -119,12 +120,13 @@ class Mixer:
 
     def __init__(self, capacity: int) -> None:
         self.mix: Pcm = np.zeros((2 * capacity, FRAME), np.int16)
-        self._total = np.zeros((2 * capacity, FRAME), np.int32)
+        self._total = np.zeros((capacity, FRAME), np.int32)
 
     def run(self, layout: Layout, frame: Pcm, payload: Bytes) -> None:
         """Fill ``mix`` from the sources' samples ((R, S) int16) and ``payload`` ((Q, S)) from the mixes to be sent."""
         self._sum(layout, frame)
         self._less_own(layout, frame)
+        _clip(self._total[: layout.sums], self.mix[: layout.sums])
         done = len(LAWS)
         for law, mixes in layout.encode:
             for begin in range(0, mixes.size, _BLOCK):
@@ -147,7 +149,6 @@ class Mixer:
                     total[begin : begin + part.size] = sounds
                 else:
                     total[begin : begin + part.size] += sounds
-        _clip(total[: layout.sums], self.mix[: layout.sums])
 
     def _less_own(self, layout: Layout, frame: Pcm) -> None:
         for begin in range(0, layout.own_row.size, _BLOCK):
@@ -159,5 +160,5 @@ class Mixer:
 
 
 def _clip(total: NDArray[np.int32], out: Pcm) -> None:
-    np.clip(total, -32768, 32767, out=total)
+    np.clip(total, _LEAST, _MOST, out=total)
     np.copyto(out, total, casting="unsafe")

@@ -36,7 +36,7 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     number = first[:, None] + _HALVES
     place = row[:, None] * SLOTS + number % SLOTS
     present: Flags = state.stamp.reshape(-1)[place] == number
-    whole = present.all(axis=1)
+    whole = np.logical_and.reduce(present, axis=1)
     heard = state.talk[row] != 0
     state.good[row[whole]] = first[whole] + 1
     straight = np.flatnonzero(whole & heard)

@@ -137,7 +137,7 @@ class MediaState:
     """Least number of slots left over after a tick, in the present window."""
     quiet_from: NDArray[np.int64]
     quiet_to: NDArray[np.int64]
-    """Slots that the peer left out on purpose (comfort noise, silence suppression, keys): neither lost nor concealed."""
+    """Slots the peer left out on purpose (comfort noise, silence suppression, keys): neither lost nor concealed."""
     good: NDArray[np.int64]
     """Last slot that was played as received."""
     gap: NDArray[np.int64]

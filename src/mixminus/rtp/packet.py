@@ -104,7 +104,7 @@ def parse_headers(data: NDArray[np.uint8], length: NDArray[np.int32]) -> HeaderB
         valid=valid & ~rtcp,
         rtcp=rtcp,
         marker=second >= 128,
-        payload_type=second & 0x7F,
+        payload_type=second & np.uint8(0x7F),
         sequence=fixed["sequence"].astype(np.uint16),
         timestamp=fixed["timestamp"].astype(np.uint32),
         ssrc=fixed["ssrc"].astype(np.uint32),

@@ -24,7 +24,8 @@ def _expand_ulaw() -> Pcm:
     code = ~np.arange(256) & 0xFF
     exponent = code >> 4 & 7
     magnitude = (((code & 15) << 3) + 0x84 << exponent) - 0x84
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
+    expanded: Pcm = np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
+    return expanded
 
 
 def _expand_alaw() -> Pcm:
@@ -32,26 +33,30 @@ def _expand_alaw() -> Pcm:
     exponent = code >> 4 & 7
     mantissa = ((code & 15) << 4) + 8 + np.where(exponent > 0, 0x100, 0)
     magnitude = mantissa << np.maximum(exponent - 1, 0)
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    expanded: Pcm = np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+    return expanded
 
 
 def _magnitude(linear: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
     """The reference drops low bits of the one's complement of negative samples, so -1 falls together with 0."""
-    return np.where(linear < 0, ~linear, linear) >> shift
+    magnitude: NDArray[np.int64] = np.where(linear < 0, ~linear, linear) >> shift
+    return magnitude
 
 
 def _compress_ulaw(linear: NDArray[np.int64]) -> Bytes:
     biased = np.minimum(_magnitude(linear, 2) + 33, 0x1FFF)
     segment = np.floor(np.log2(biased)).astype(np.int64) - 5
     code = segment << 4 | (biased >> segment + 1 & 15)
-    return (~code & 0x7F | np.where(linear < 0, 0, 0x80)).astype(np.uint8)
+    compressed: Bytes = (~code & 0x7F | np.where(linear < 0, 0, 0x80)).astype(np.uint8)
+    return compressed
 
 
 def _compress_alaw(linear: NDArray[np.int64]) -> Bytes:
     magnitude = _magnitude(linear, 4)
     segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int64) - 4, -1) + 1
     mantissa = magnitude >> np.maximum(segment - 1, 0) & 15
-    return ((segment << 4 | mantissa | np.where(linear < 0, 0, 0x80)) ^ 0x55).astype(np.uint8)
+    compressed: Bytes = ((segment << 4 | mantissa | np.where(linear < 0, 0, 0x80)) ^ 0x55).astype(np.uint8)
+    return compressed
 
 
 def _by_uint16(table: Bytes) -> Bytes:
@@ -71,7 +76,8 @@ SILENCE: Final = {law: int(table[0]) for law, table in ENCODE.items()}
 def _pairs(table: Pcm) -> NDArray[np.uint32]:
     """(65536,) uint32: two samples side by side for two codes side by side, whatever the byte order."""
     codes = np.arange(65536, dtype=np.uint16).view(np.uint8)
-    return table[codes].view(np.uint32)
+    pairs: NDArray[np.uint32] = table[codes].view(np.uint32)
+    return pairs
 
 
 _DECODE_PAIRS: Final = {law: _pairs(table) for law, table in DECODE.items()}

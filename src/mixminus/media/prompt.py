@@ -1,0 +1,107 @@
+"""Players: sources that are not legs. All players of one clip are one array operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from mixminus.errors import MediaError
+from mixminus.media import tone
+from mixminus.media.state import FRAME, MediaState
+
+Pcm = NDArray[np.int16]
+LoadPrompt: TypeAlias = Callable[[str], Pcm]
+"""Path → (N,) int16 samples at 8 kHz. Raises MediaError with the path and the reason if it cannot."""
+
+MAX_GAIN: Final = 8.0
+
+
+class _Key(NamedTuple):
+    source: str
+    loop: bool
+    gain: float
+
+
+class _Clip:
+    """A sound and everybody who plays it."""
+
+    def __init__(self, samples: Pcm | None, length: int, loop: bool) -> None:
+        self.length = length
+        self.loop = loop
+        self.row = np.zeros(0, np.intp)
+        self.at = np.zeros(0, np.int64)
+        self.windows: Pcm | None = None
+        if samples is not None:
+            # One frame more than the sound, so that a frame begun anywhere in it is one contiguous window.
+            more = np.resize(samples, FRAME) if loop else np.zeros(FRAME, np.int16)
+            self.windows = sliding_window_view(np.concatenate((samples, more)), FRAME)
+
+
+class Players:
+    """Who plays what, and how far they are."""
+
+    def __init__(self, state: MediaState, load_prompt: LoadPrompt) -> None:
+        self._state = state
+        self._load = load_prompt
+        self._clips: dict[_Key, _Clip] = {}
+        self._key_of: dict[int, _Key] = {}
+
+    def prepare(self, source: str, loop: bool, gain: float) -> None:
+        """Have the sound ready, so that :meth:`start` cannot fail.
+
+        Raises:
+            MediaError: unknown or unreadable source, or gain out of range.
+        """
+        if not 0 <= gain <= MAX_GAIN:
+            raise MediaError(f"gain {gain}: must be 0 to {MAX_GAIN:g}")
+        key = _Key(source, loop, gain)
+        if key not in self._clips:
+            self._clips[key] = self._make(key)
+
+    def start(self, row: int, source: str, loop: bool, gain: float) -> None:
+        """Let a player row play a prepared sound from its begin, with the coming tick."""
+        key = _Key(source, loop, gain)
+        clip = self._clips[key]
+        clip.row = np.append(clip.row, row)
+        clip.at = np.append(clip.at, 0)
+        self._key_of[row] = key
+
+    def stop(self, row: int) -> None:
+        key = self._key_of.pop(row)
+        clip = self._clips[key]
+        keep = clip.row != row
+        clip.row, clip.at = clip.row[keep], clip.at[keep]
+        if not clip.row.size:
+            del self._clips[key]
+
+    def play(self) -> list[int]:
+        """Put this tick's samples into ``frame``, set ``active``; returns the rows that played their last sample."""
+        ended: list[int] = []
+        for clip in self._clips.values():
+            row = clip.row
+            if clip.windows is not None:
+                self._state.frame[row] = clip.windows[clip.at]
+                self._state.active[row] = True
+            clip.at += FRAME
+            if clip.loop:
+                clip.at %= clip.length
+            elif (over := clip.at >= clip.length).any():
+                ended += row[over].tolist()
+        return ended
+
+    def _make(self, key: _Key) -> _Clip:
+        length = tone.silence_samples(key.source)
+        if length is not None:
+            return _Clip(None, length, key.loop)
+        samples = tone.built_in(key.source)
+        if samples is None:
+            samples = self._load(key.source)
+        if samples.ndim != 1 or samples.dtype != np.int16 or not samples.size:
+            raise MediaError(f"source {key.source!r}: not mono 16-bit samples, or none at all")
+        if key.gain != 1:
+            samples = np.clip(np.rint(samples * key.gain), -32768, 32767).astype(np.int16)
+        return _Clip(samples, samples.size, key.loop)
