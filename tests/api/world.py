@@ -3,6 +3,7 @@ browserless way to ask the ASGI application."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
@@ -401,7 +402,9 @@ async def ask(application: Any, method: str, target: str, headers: dict[str, str
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
-        return incoming.pop(0) if incoming else {"type": "http.disconnect"}
+        if not incoming:
+            await asyncio.Event().wait()  # the client stays on the line
+        return incoming.pop(0)
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)

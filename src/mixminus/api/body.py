@@ -92,4 +92,6 @@ async def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestError(f"the multipart body cannot be read: {error.message}") from None
-    return fold((name, value) for name, value in form.multi_items() if isinstance(value, str))
+    fields = fold((name, value) for name, value in form.multi_items() if isinstance(value, str))
+    await form.close()
+    return fields
