@@ -11,8 +11,8 @@ import pytest
 from mixminus.errors import StorageError
 from mixminus.media.protocol import StartTap, TapClosed, TapFailed
 from mixminus.media.spool import OpenSpool, SpoolWriter, TapEvent
-from mixminus.recording.journal import Timeline, timeline
 from mixminus.recording.spool import Spool, segment_files
+from mixminus.recording.timeline import Timeline, timeline
 
 TICK = 20_000_000
 

@@ -144,7 +144,7 @@ class _Member:
             self._keeper = None
         await self._close()
         for owed in list(self._owed.values()):
-            owed.answer.set_exception(StorageError("the finisher was stopped"))
+            self._fail(owed, StorageError("the finisher was stopped"))
         self._owed.clear()
 
     def follow(self, command: Follow) -> None:

@@ -12,9 +12,9 @@ import msgspec
 from mixminus.errors import StorageError
 from mixminus.recording import verify
 from mixminus.recording.follow import SpoolTail
-from mixminus.recording.journal import Marker
 from mixminus.recording.rendering import Format, Rendering
 from mixminus.recording.spool import disk_error, make_folder, sync_folder
+from mixminus.recording.timeline import Marker
 
 _HASH_BYTES = 1 << 24
 """Hashed between two chances for others to work; about 15 ms."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from mixminus.recording.journal import Assembler, Audio, Marker, Piece, SegmentParser
+from mixminus.recording.journal import SegmentParser
 from mixminus.recording.spool import disk_error, segment_files
+from mixminus.recording.timeline import Assembler, Audio, Marker, Piece
 
 SLICE_BYTES = 1 << 19
 """Read, or made of silence, at a time: 32 s of audio, some 20 ms of work."""
