@@ -301,7 +301,8 @@ def _write_private(path: Path, text: str) -> None:
 
 
 async def serve(settings: Settings, *, announce: Callable[[Server], None] = lambda server: None) -> None:
-    """Run until SIGTERM (drain; a second one ends now) or SIGINT (end now). ``announce`` is called once calls can be taken.
+    """Run until SIGTERM (drain; a second one ends now) or SIGINT (end now). ``announce`` is called once calls can be
+    taken.
 
     Raises:
         ConfigurationError: a setting, port or folder cannot be used.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from mixminus.calls.commands import Callback, MpcParameters, MpcRef, ParticipantParameters, Requester
 from mixminus.calls.decision import Decision
 from mixminus.calls.effects import MpcEffect
-from mixminus.calls.events import CallEvent, Event, MpcEvent, RecordingEvent
+from mixminus.calls.events import CallEvent, MpcEvent, RecordingEvent
 from mixminus.calls.inputs import Enter, Entered, Leave
 from mixminus.calls.model import ExitCause, Role
 from mixminus.calls.mpc_draft import Context, MultiPartyCall
@@ -27,8 +27,11 @@ STATUS = Callback("http://app.test/status", "POST")
 E = TypeVar("E")
 
 
-def events_of(outbox: tuple[OutboxRow, ...]) -> list[Event]:
-    return [msgspec.json.decode(row.event, type=MpcEvent | RecordingEvent | CallEvent) for row in outbox]
+Told: TypeAlias = MpcEvent | RecordingEvent | CallEvent
+
+
+def events_of(outbox: tuple[OutboxRow, ...]) -> list[Told]:
+    return [msgspec.json.decode(row.event, type=Told) for row in outbox]
 
 
 class Driver:
@@ -39,7 +42,7 @@ class Driver:
         self.now = START
         self.mint = Mint(seed=1)
         self.parameters = parameters or MpcParameters(status_callback=STATUS, stay_alone=True)
-        self.events: list[Event] = []
+        self.events: list[Told] = []
         self.effects: list[MpcEffect] = []
         self.rows: dict[tuple[type[Row], str], Row] = {}
         self._member = 0
@@ -87,6 +90,6 @@ class Driver:
 
     def take(self, kind: type[E]) -> list[E]:
         """The effects of one kind so far, forgetting all."""
-        found = [effect for effect in self.effects if isinstance(effect, kind)]
+        found: list[E] = [effect for effect in self.effects if isinstance(effect, kind)]
         self.effects.clear()
         return found

@@ -9,7 +9,8 @@ from mixminus.calls.model import Role
 
 STANDINGS = [
     Standing(role=role, coach_mode=coach, mute=mute, hold=hold, waiting=waiting)
-    for role, coach, mute, hold, waiting in itertools.product(Role, *[(False, True)] * 4)
+    for role in Role
+    for coach, mute, hold, waiting in itertools.product((False, True), repeat=4)
     if role is Role.SUPERVISOR or not coach
 ]
 

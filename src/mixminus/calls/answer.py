@@ -231,8 +231,9 @@ def _event_groups(attributes: _Attributes) -> frozenset[str] | None:
     groups = frozenset(part.strip().lower() for part in text.split(",") if part.strip())
     unknown = sorted(groups - EVENT_GROUPS.keys())
     if unknown:
+        known = ", ".join(EVENT_GROUPS)
         raise InvalidDocument(
-            f"<MultiPartyCall> statusCallbackEvents: no such group {unknown[0][:60]!r}; known are {', '.join(EVENT_GROUPS)}"
+            f"<MultiPartyCall> statusCallbackEvents: no such group {unknown[0][:60]!r}; known are {known}"
         )
     return groups
 

@@ -1,4 +1,6 @@
-"""The shape of every decision: state, rows, events, effects and an answer, all decided at once and committed together."""
+"""The shape of every decision: state, rows, events, effects and an answer, all decided at once and committed
+together.
+"""
 
 from __future__ import annotations
 

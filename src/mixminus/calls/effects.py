@@ -101,7 +101,9 @@ class MoveHere(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """A leg has left the multiparty call and goes on by its own rules: exit action, next element, or hang-up with this cause."""
+    """A leg has left the multiparty call and goes on by its own rules: exit action, next element, or hang-up with
+    this cause.
+    """
 
     call_uuid: str
     exit_cause: ExitCause
@@ -150,7 +152,9 @@ MpcEffect: TypeAlias = (
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """A leg's wish to be in a multiparty call. ``uuid`` when a certain one is meant, else the live or a new one of that name."""
+    """A leg's wish to be in a multiparty call. ``uuid`` when a certain one is meant, else the live or a new one of
+    that name.
+    """
 
     name: str
     participant: ParticipantParameters
@@ -175,7 +179,9 @@ class SignalRinging(msgspec.Struct, frozen=True):
 
 
 class PlaceCall(msgspec.Struct, frozen=True, kw_only=True):
-    """INVITE, with media reserved for the multiparty call's room; feeds ``Rang``, then ``Answered``, ``Refused`` or ``Gone``."""
+    """INVITE, with media reserved for the multiparty call's room; feeds ``Rang``, then ``Answered``, ``Refused`` or
+    ``Gone``.
+    """
 
     mpc_uuid: str
     to: str

@@ -1,6 +1,7 @@
 """Who hears whom: the one truth, as a pure function of what each participant is and how it is set.
 
-The hearing matrix is kept in factored form: every source talks on some channels, every listener hears some channels, and
+The hearing matrix is kept in factored form: every source talks on some channels, every listener hears some channels,
+and
 L hears S exactly when they share one and are not the same. A mask of 0 is silence, and silence is the default.
 
 =============  ========================================================

@@ -1,4 +1,6 @@
-"""What happens to calls that nobody asked for over the API: legs, timers, media. Values, handed to the machines like commands."""
+"""What happens to calls that nobody asked for over the API: legs, timers, media. Values, handed to the machines like
+commands.
+"""
 
 from __future__ import annotations
 

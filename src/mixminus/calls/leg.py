@@ -2,10 +2,11 @@
 
 ::
 
-    inbound   (new) ──▶ fetching ──▶ picking_up ──▶ joining ──▶ in_mpc ──▶ fetching (exit action) or next element … ──▶ over
-    outbound  (new) ──▶ delayed ──▶ dialling ──▶ joining ──▶ in_mpc ──▶ fetching (exit action) or hang-up ──▶ over
+    inbound   (new) ──▶ fetching ──▶ picking_up ──▶ joining ──▶ in_mpc ──▶ fetching (exit action), next element or over
+    outbound  (new) ──▶ delayed ──▶ dialling ──▶ joining ──▶ in_mpc ──▶ fetching (exit action) or over
 
-A leg that is over has no state. Every end is reported to ``hangup_url`` and ``call_status_callback_url`` with its cause.
+A leg that is over has no state. Every end is reported to ``hangup_url`` and ``call_status_callback_url`` with its
+cause.
 """
 
 from __future__ import annotations

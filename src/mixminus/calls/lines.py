@@ -1,6 +1,7 @@
 """Every leg's line: SIP signalling joined to a row of media. A shell between the leg machines and the two engines.
 
-A line knows the SIP call, the offer and answer, and the local port. What happens on it is posted to the leg, in the leg's
+A line knows the SIP call, the offer and answer, and the local port. What happens on it is posted to the leg, in the
+leg's
 own words (:mod:`mixminus.calls.inputs`).
 """
 
@@ -381,7 +382,9 @@ def _latch_hosts(line: _Line, plan: MediaPlan) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*hosts, *([line.source] if line.source else [])]))
 
 
-_PLAN_TO_COME = MediaPlan(codec="PCMU", payload_type=0, dtmf_payload_type=None, remote=None, send=False, receive=False)
+_PLAN_TO_COME = MediaPlan(
+    codec="PCMU", payload_type=0, dtmf_payload_type=None, remote=None, send=False, receive=False, ptime=20
+)
 """Until the ACK brings the answer to our offer."""
 
 

@@ -1,6 +1,7 @@
 """The next state of a multiparty call while it is being decided: the old one plus what has been changed so far.
 
-A decision opens a :class:`Draft`, calls its verbs, and takes the finished :class:`~mixminus.calls.decision.Decision`. The
+A decision opens a :class:`Draft`, calls its verbs, and takes the finished :class:`~mixminus.calls.decision.Decision`.
+The
 draft lives for one decision only; nothing outside sees it half done.
 """
 
@@ -186,7 +187,9 @@ class Draft:
         self.music = wanted
 
     def finish(self, result: object = None) -> MpcDecision:
-        """Close the draft: every changed row once, the hearing changes as one effect before all others but admissions."""
+        """Close the draft: every changed row once, the hearing changes as one effect before all others but
+        admissions.
+        """
         self.ledger.save(self.row)
         if self.rehear and not self.over:
             changes = tuple(

@@ -3,7 +3,8 @@
 ::
 
     (none) ──first Enter / Add Participant──▶ Initialized ──start_mpc_on_enter, Activate──▶ Active
-    Initialized, Active ──last one leaves, end_mpc_on_exit: 1000 · one left alone: 1010 · max_duration: 2000 · End: 3000──▶ Ended
+    Initialized, Active ──last one leaves, end_mpc_on_exit: 1000 · one left alone: 1010 · max_duration: 2000 · End:
+    3000──▶ Ended
 
 Order of events (API reference, "status callbacks"): MPCInitialized, ParticipantJoin, MPCStart; at the end every
 ParticipantExit, then MPCEnd.

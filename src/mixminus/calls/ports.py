@@ -1,4 +1,6 @@
-"""What the calls need of the rest of the server, as protocols: ``server`` hands in the real things, tests hand in fakes."""
+"""What the calls need of the rest of the server, as protocols: ``server`` hands in the real things, tests hand in
+fakes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""From a decision to record to the finished file: joins the media worker's tap, the finisher and the storage. A shell."""
+"""From a decision to record to the finished file: joins the media worker's tap, the finisher and the storage. A
+shell.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,9 @@ def complete(row: RecordingRow, file: FinishedFile, ledger: Ledger) -> Recording
 
 
 def fail(row: RecordingRow, reason: str, ledger: Ledger, *, samples: int = 0) -> RecordingRow:
-    """There will be no file; ``reason`` says what went wrong and whose fault it is. ``samples`` were saved in the spool."""
+    """There will be no file; ``reason`` says what went wrong and whose fault it is. ``samples`` were saved in the
+    spool.
+    """
     assert row.state not in OVER, row.state
     row = msgspec.structs.replace(
         row, state="failed", ended_at=row.ended_at or ledger.at, failure=reason, samples=samples

@@ -33,7 +33,8 @@ def find_route(
 ) -> Route | NoRoute:
     """The route to ``to``: a ``sip:`` address, or digits with or without ``+``.
 
-    ``domains`` are the names under which our own endpoints are addressed; ``contacts(username)`` where one is registered,
+    ``domains`` are the names under which our own endpoints are addressed; ``contacts(username)`` where one is
+    registered,
     newest first.
     """
     if to.lower().startswith(("sip:", "sips:")):

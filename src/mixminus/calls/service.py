@@ -307,7 +307,9 @@ class Service:
     # -- start and end --------------------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """After a crash: end what was live, finish every open recording. Returns once that is committed and under way."""
+        """After a crash: end what was live, finish every open recording. Returns once that is committed and under
+        way.
+        """
         now = self.clock.now().wall
         members = await self.store.members_present()
         unfinished = {row.id: row for row in await self.store.unfinished_recordings()}
