@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from typing import cast
 
 from mixminus.sip.transport import Flow
 
@@ -109,7 +110,8 @@ class _Connection(asyncio.Protocol):
         self.flow = Flow("tcp", "", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are asyncio's in all but name, so not to be asked for by isinstance.
+        transport = cast(asyncio.Transport, transport)
         host, port = transport.get_extra_info("peername")[:2]
         flow = self._connections.add(self, host, port)
         if flow is None:
