@@ -18,6 +18,7 @@ import uvicorn
 from mixminus import __version__
 from mixminus.accounts import main_account
 from mixminus.api.app import create_app
+from mixminus.api.limit import RateLimit
 from mixminus.api.ports import Ports, Registration
 from mixminus.calls.applications import Directory
 from mixminus.calls.lines import SipLines
@@ -226,6 +227,7 @@ class Server:
             numbers=self.settings.number,
             clock=self.clock,
             mint=self.mint,
+            rate_limit=RateLimit(self.settings.rate_limit),
         )
         app = create_app(ports, extra_routes=routes(self._observed, self))
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)

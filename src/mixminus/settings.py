@@ -97,6 +97,9 @@ class Settings(_Table):
     default_answer_method: Literal["GET", "POST"] = Field("POST", description="How default_answer_url is fetched.")
     callback_retry_hours: float = Field(24.0, ge=0, description="How long an undelivered callback is tried again.")
     session_expires: int = Field(1800, ge=90, description="SIP session timer, seconds (RFC 4028).")
+    rate_limit: int = Field(
+        300, ge=0, description="API requests an account may make in any 5 seconds; more get 429. 0: no limit."
+    )
     drain_seconds: float = Field(30.0, ge=0, description="How long SIGTERM waits for calls before ending them.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
