@@ -53,11 +53,12 @@ class CallRecorder:
             self._closed[event.tap].set()
 
     async def finish(self, row: RecordingRow) -> FinishedFile:
-        closed = self._closed.pop(row.id, None)
+        closed = self._closed.get(row.id)
         if closed is None:
             self._follow(row)  # after a restart: the spool is all there is
         else:
             await self._wait(row.id, closed)
+            self._closed.pop(row.id, None)
         try:
             made = await self._finisher.finish(row.id)
         except StorageError:
@@ -65,12 +66,14 @@ class CallRecorder:
             raise
         return FinishedFile(made.samples, made.rate, made.size, made.sha256, self._key(row))
 
-    async def _wait(self, recording_id: str, closed: asyncio.Event) -> None:
+    async def _wait(self, recording_id: str) -> None:
         try:
             async with asyncio.timeout(TAP_SECONDS):
-                await closed.wait()
+                await self._closed[recording_id].wait()
         except TimeoutError:
             log.error("the media worker did not close a tap; finishing what is on disk", recording_id=recording_id)
+        finally:
+            del self._closed[recording_id]
 
     async def discard(self, recording_id: str) -> None:
         try:
