@@ -157,6 +157,8 @@ class MediaClient:
         or cancelled may still be carried out: undo it with its opposite.
         """
         self._refuse_when_stopped()
+        if isinstance(command, StopPlay) and not self._roster.has("player", command.player):
+            return _done()
         handle = self._handles[self._route(command)]
         if isinstance(command, OpenLeg | UpdateLeg):
             self._seat(handle, command)
@@ -284,3 +286,7 @@ class MediaClient:
     def _refuse_when_stopped(self) -> None:
         if not self._handles:
             raise MediaError("media is not running")
+
+
+async def _done() -> None:
+    """A player that ended by itself a moment ago needs no stopping: nobody can know in time."""

@@ -105,35 +105,37 @@ class MmsgIO:
             self._bind(batch)
         rows = len(batch.data)
         batch.address[: self._used] = 0
-        count, fds = 0, len(self._fds)
-        pending = [(self._turn + step) % fds for step in range(fds)]
-        self._turn = (self._turn + 1) % max(1, fds)
-        quota = pass_quota(rows, fds)
+        count, fds = 0, self._fds
+        pending = [(self._turn + step) % len(fds) for step in range(len(fds))]
+        self._turn = (self._turn + 1) % max(1, len(fds))
+        quota = pass_quota(rows, len(fds))
+        origins, counts = [], []
         while pending and count < rows:
             full = []
             for index in pending:
                 want = min(quota, rows - count)
-                got = self._receive_some(self._fds[index], count, want)
-                batch.port[count : count + got] = index
-                count += got
-                if got == want:
-                    full.append(index)
+                got = self._recvmmsg(fds[index], self._in_at + 64 * count, want, _MSG_DONTWAIT, None)
+                if got < 0:
+                    got = self._receive_again(fds[index], count, want)
+                if got:
+                    origins.append(index)
+                    counts.append(got)
+                    count += got
+                    if got == want:
+                        full.append(index)
             pending, quota = full, MAX_MESSAGES
+        batch.port[:count] = np.repeat(origins, counts)
         self._finish(batch, count)
 
-    def _receive_some(self, fd: int, first: int, want: int) -> int:
-        if want <= 0:
+    def _receive_again(self, fd: int, first: int, want: int) -> int:
+        """After an error: nothing there, or a pending ICMP error that was told once instead of the data behind it."""
+        code = ctypes.get_errno()
+        if code in (errno.EAGAIN, errno.EWOULDBLOCK) or not want:
             return 0
-        for _ in range(2):  # a pending ICMP error is told once instead of data; the data is still there
-            got: int = self._recvmmsg(fd, self._in_at + 64 * first, want, _MSG_DONTWAIT, None)
-            if got >= 0:
-                return got
-            code = ctypes.get_errno()
-            if code in (errno.EAGAIN, errno.EWOULDBLOCK):
-                return 0
-            if code != errno.EINTR:
-                self.counters.errors[_name(code)] += 1
-        return 0
+        if code != errno.EINTR:
+            self.counters.errors[_name(code)] += 1
+        got: int = self._recvmmsg(fd, self._in_at + 64 * first, want, _MSG_DONTWAIT, None)
+        return max(0, got)
 
     def _finish(self, batch: PacketBatch, count: int) -> None:
         headers = self._in[:count]
@@ -169,8 +171,8 @@ class MmsgIO:
         ports = self._lay_out(batch, count)
         ends = [*(np.flatnonzero(ports[1:] != ports[:-1]) + 1).tolist(), count]
         first, self._patience = 0, FULL_WAIT_MS
-        for end in ends:
-            self._send_range(self._fds[ports[first]], first, end)
+        for end, port in zip(ends, ports[[0, *ends[:-1]]].tolist(), strict=True):
+            self._send_range(self._fds[port], first, end)
             first = end
 
     def _lay_out(self, batch: DatagramBatch, count: int) -> NDArray[np.int32]:

@@ -15,15 +15,15 @@ from mixminus.media.state import FRAME
 
 Pcm = NDArray[np.int16]
 
-BLOCK: Final = 50
-"""Ticks (1 s) gathered before they are handed on."""
+BLOCK: Final = 25
+"""Ticks (0.5 s) gathered before they are handed on: what a killed worker loses."""
 
 
 class TapSink(Protocol):
     """Where the samples of one tap go. The engine calls it from inside the tick, so it must not block."""
 
     def write(self, pcm: NDArray[np.int16], now_ns: int) -> None:
-        """Take (S,) int16 samples at 8 kHz, at most 1 s of them; a view, to be copied or consumed at once.
+        """Take (S,) int16 samples at 8 kHz, at most half a second of them; a view, to be copied or consumed at once.
 
         ``now_ns`` is the tick whose frame is the last in it; or the time of the command that made it flush.
         """
@@ -43,7 +43,7 @@ OpenTap: TypeAlias = Callable[[StartTap, int], TapSink]
 
 
 class Taps:
-    """All taps: a row of (T, 50, S) samples each. T doubles when full."""
+    """All taps: a row of (T, BLOCK, S) samples each. T doubles when full."""
 
     def __init__(self, capacity: int = 16) -> None:
         self._block: Pcm = np.zeros((capacity, BLOCK, FRAME), np.int16)

@@ -26,6 +26,7 @@ from mixminus.media.loop import TICK_NS, Schedule, prefer_this_process, sleeper
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap
 from mixminus.media.spool import OpenSpool, SpoolWriter, Tap
+from mixminus.media.storage import load_wav
 
 PACKET_ROWS = 8192
 """Datagrams taken per tick at most; the rest waits in the socket buffers."""
@@ -114,7 +115,7 @@ class Worker:
         self.spools = SpoolWriter(open_spool)
         self._taps: dict[str, Tap] = {}
         ports = [sock.getsockname()[1] for sock in sockets]
-        self._engine = Engine(ports, open_tap=self._open_tap, seed=seed)
+        self._engine = Engine(ports, open_tap=self._open_tap, load_prompt=load_wav, seed=seed)
         self._packets = PacketBatch(PACKET_ROWS)
         self.schedule: Schedule | None = None
         self._drain()

@@ -1,0 +1,250 @@
+"""What a participant costs: CPU of the real worker process per participant and 20 ms tick, against two floors.
+
+``python -m bench.media [--participants 400] [--seconds 20]``: rooms of four, everyone talking, PCMU 20 ms, every room
+recorded to disk. The same load is then put on a bare receive-and-send loop in Python and, if there is a C compiler,
+in C. The delay is from the moment a peer sends a marked frame to the moment another peer receives it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from bench.load import TONES, Plan, Result, peer_address
+from rich.console import Console
+from rich.table import Table
+
+from mixminus.media.client import MediaClient
+from mixminus.media.ports import open_pools
+from mixminus.media.protocol import Event, OpenLeg, StartTap, Stats, StopTap, TapClosed, TapFailed
+from mixminus.settings import Settings
+
+PORT_RANGE = (30000, 31999)
+SEATS = 4
+MARKING_PAIRS = 8
+WARM_UP = 3.0
+SAMPLED = 16
+TICKS_PER_SECOND = 50
+AUDIBLE = -45.0
+"""dBFS; a neighbour comes in at about -23, one's own tone must stay far below."""
+
+
+class Measured(NamedTuple):
+    name: str
+    microseconds: float
+    """CPU per participant and tick, user and system."""
+    result: Result
+    stats: Stats | None = None
+    recorded: int = 0
+    """Samples that reached the disk."""
+
+
+class Generator:
+    """The load generator process."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "bench.load"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin and self._process.stdout
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self.port = int(self._out.readline())
+
+    def start(self, plan: Plan) -> None:
+        self._in.write(msgspec.json.encode(plan).decode() + "\n")
+        self._in.flush()
+
+    def result(self) -> Result:
+        line = self._out.readline()
+        self._in.close()
+        self._out.close()
+        if self._process.wait() != 0:
+            raise SystemExit("the load generator failed; see above")
+        return msgspec.json.decode(line, type=Result)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its threads, from the scheduler's nanoseconds where Linux tells them."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+async def drive(generator: Generator, plan: Plan, pid: int) -> tuple[Result, float]:
+    """Run the load; returns its result and the CPU seconds per second of ``pid`` between warm-up and end."""
+    generator.start(plan)
+    await asyncio.sleep(WARM_UP)
+    began, before = time.monotonic(), cpu_seconds(pid)
+    await asyncio.sleep(max(0.5, plan.seconds - WARM_UP - 0.5))
+    used, elapsed = cpu_seconds(pid) - before, time.monotonic() - began
+    return await asyncio.to_thread(generator.result), used / elapsed
+
+
+class Taps:
+    """Waits until every tap has told its end."""
+
+    def __init__(self, count: int) -> None:
+        self.samples = 0
+        self.failures: list[str] = []
+        self._left = count
+        self.done = asyncio.Event()
+
+    def event(self, event: Event) -> None:
+        if isinstance(event, TapClosed | TapFailed):
+            self.samples += event.samples
+            self._left -= 1
+            if isinstance(event, TapFailed):
+                self.failures.append(event.reason)
+            if not self._left:
+                self.done.set()
+
+
+async def measure_worker(participants: int, seconds: float, folder: Path, pool: int) -> Measured:
+    """The real thing: client, worker process, spool on disk."""
+    rooms = participants // SEATS
+    peers = participants + 2 * MARKING_PAIRS
+    taps = Taps(rooms)
+    client = MediaClient(host="127.0.0.1", ports=PORT_RANGE, pool=pool, on_event=taps.event)
+    await client.start()
+    try:
+        generator = Generator()
+        ports = []
+        for peer in range(peers):
+            pair = peer - participants
+            room = f"room-{peer % rooms}" if pair < 0 else f"pair-{pair // 2}"
+            remote = (peer_address(peer), generator.port)
+            _, port = client.reserve(room, str(peer), remote=remote, latchable=False)
+            await client.send(OpenLeg(leg=str(peer), room=room, port=port, remote=remote, talk=1, hear=1))
+            ports.append(port)
+        for room_number in range(rooms):
+            tap = f"tap-{room_number}"
+            await client.send(StartTap(tap=tap, room=f"room-{room_number}", hear=1, spool=str(folder / tap)))
+        sampled = list(range(0, participants, max(1, participants // SAMPLED)))
+        plan = Plan(ports=ports, rooms=rooms, seconds=seconds, marks=2 * MARKING_PAIRS, samples=sampled)
+        (pid,) = client.pids()
+        assert pid is not None
+        result, load = await drive(generator, plan, pid)
+        (stats,) = await client.fresh_stats(legs=True)
+        for room_number in range(rooms):
+            await client.send(StopTap(tap=f"tap-{room_number}"))
+        await asyncio.wait_for(taps.done.wait(), 30)
+    finally:
+        await client.stop()
+    if taps.failures:
+        raise SystemExit(f"{len(taps.failures)} taps failed: {taps.failures[0]}")
+    return Measured("mixminus", load * 1e6 / TICKS_PER_SECOND / peers, result, stats, taps.samples)
+
+
+async def measure_floor(name: str, command: Sequence[str], participants: int, seconds: float, pool: int) -> Measured:
+    """The same load on a program that only moves packets."""
+    peers = participants + 2 * MARKING_PAIRS
+    ((*sockets,),) = open_pools("127.0.0.1", PORT_RANGE, workers=1, size=pool)
+    generator = Generator()
+    fds = [sock.fileno() for sock in sockets]
+    process = await asyncio.to_thread(subprocess.Popen, [*command, *map(str, fds)], pass_fds=fds)
+    try:
+        ports = [sockets[peer % pool].getsockname()[1] for peer in range(peers)]
+        plan = Plan(ports=ports, rooms=participants // SEATS, seconds=seconds)
+        result, load = await drive(generator, plan, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        for sock in sockets:
+            sock.close()
+    return Measured(name, load * 1e6 / TICKS_PER_SECOND / peers, result)
+
+
+def wrong_hearing(result: Result, rooms: int) -> list[str]:
+    """What sampled peers heard that they should not have, or did not hear."""
+    problems = []
+    for peer, levels in result.spectra.items():
+        own = peer // rooms
+        for tone, level in enumerate(levels):
+            if (tone != own) != (level > AUDIBLE):
+                problems.append(f"peer {peer} in seat {own} hears {TONES[tone]:.0f} Hz at {level:.0f} dBFS")
+    return problems
+
+
+def figures(measured: Measured) -> list[str]:
+    """Table cells of one row, from the name on."""
+    result = measured.result
+    delays = result.delays_ms
+    delay = f"{np.percentile(delays, 50):.0f} / {np.percentile(delays, 99):.0f}" if delays else "–"
+    stats = measured.stats
+    lateness = " / ".join(f"{value / 1000:.2f}" for value in stats.lateness_us) if stats else "–"
+    expected = result.received + result.lost
+    loss = f"{100 * result.lost / expected:.3f} %" if expected else "all"
+    if result.silent_peers:
+        loss += f", {result.silent_peers} peers heard nothing"
+    return [measured.name, f"{measured.microseconds:.2f}", lateness, loss, delay]
+
+
+def show(rows: list[Measured], participants: int, seconds: float) -> None:
+    console = Console()
+    table = Table(title=f"{participants} participants in rooms of {SEATS}, all talking, recorded; {seconds:.0f} s")
+    for heading in (
+        "",
+        "µs CPU per participant and tick",
+        "ratio",
+        "tick late ms p50/p99/max",
+        "loss",
+        "delay ms p50/p99",
+    ):
+        table.add_column(heading, justify="right" if heading else "left")
+    own = rows[0].microseconds
+    for row in rows:
+        name, cost, *rest = figures(row)
+        table.add_row(name, cost, f"{own / row.microseconds:.2f} ×" if row is not rows[0] else "", *rest)
+    console.print(table)
+    stats = rows[0].stats
+    if stats is not None:
+        legs = stats.leg_stats
+        console.print(
+            f"worker: load {stats.load:.1%}, {stats.ticks} ticks, {stats.late_ticks} late, "
+            f"{stats.skipped_ticks} skipped; "
+            f"received {stats.received_datagrams}, sent {stats.sent_datagrams}, refused {stats.send_errors}, "
+            f"strangers {stats.stranger_packets}, malformed {stats.malformed_packets}; "
+            f"frames lost {sum(leg.lost for leg in legs)}, concealed {sum(leg.concealed for leg in legs)}; "
+            f"recorded {rows[0].recorded / 8000:.0f} s"
+        )
+
+
+async def run(participants: int, seconds: float, pool: int, floors: bool) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        rows = [await measure_worker(participants, seconds, folder / "spool", pool)]
+        if floors:
+            python = [sys.executable, "-m", "bench.floor"]
+            rows.append(await measure_floor("floor, Python", python, participants, seconds, pool))
+        if floors and (compiler := shutil.which("cc") or shutil.which("gcc")):
+            source, program = Path(__file__).with_name("floor.c"), folder / "floor"
+            await asyncio.to_thread(subprocess.run, [compiler, "-O2", "-o", program, source], check=True)
+            rows.append(await measure_floor("floor, C", [str(program)], participants, seconds, pool))
+    show(rows, participants, seconds)
+    problems = wrong_hearing(rows[0].result, participants // SEATS)
+    Console().print("hearing: " + ("; ".join(problems) if problems else f"right at {SAMPLED} sampled peers"))
+    if problems:
+        raise SystemExit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__)
+    parser.add_argument("--participants", type=int, default=400, help="a multiple of 4")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of load, each")
+    parser.add_argument("--pool", type=int, default=Settings().rtp_pool, help="UDP ports")
+    parser.add_argument("--no-floors", action="store_true", help="measure the worker alone")
+    options = parser.parse_args(arguments)
+    asyncio.run(run(options.participants, options.seconds, options.pool, not options.no_floors))
+
+
+if __name__ == "__main__":
+    main()
