@@ -107,7 +107,7 @@ async def test_stalled_receivers_delay_nobody(tmp_path: Path) -> None:
         other_host = [owed(1, f"http://dead{i}/slow") for i in range(100)]
         await owe(store, *slow, *other_host)
         bench = Bench(store, receivers)
-        for _ in range(116):
+        for _ in range(132):
             await receivers.arrived.get()
         await owe(store, *(owed(number, "http://h/ok") for number in range(5)))
         for number in range(5):

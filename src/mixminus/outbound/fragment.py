@@ -32,6 +32,8 @@ def parse_fragment(url: str, default: RetryPolicy = RetryPolicy()) -> tuple[str,
     What is unknown or out of range is as if it were not there. ``er`` (egress region) has no meaning here.
     """
     bare, _, fragment = url.partition("#")
+    if not fragment:
+        return bare, default
     given = dict(pair.partition("=")[::2] for pair in fragment.replace("#", "&").split("&"))
     return bare, RetryPolicy(
         connect_timeout=_milliseconds(given.get("ct"), 10_000, default.connect_timeout),

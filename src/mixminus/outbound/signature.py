@@ -49,12 +49,17 @@ def v2_signature(url: str, token: str, nonce: str) -> str:
 def v3_signatures(method: str, url: str, form: Mapping[str, str], token: str, nonce: str) -> tuple[str, ...]:
     """Every form of 4.9.6 once, the SDKs' common one first."""
     parts = urlsplit(url)
-    messages = [sdk.message(method, parts, form) for sdk in _SDKS]
+    queries = _queries(parts.query)
+    body = _joined(sorted(form.items()))
+    bodies = {"plain": body, "twice": body if body.isascii() else _joined(_mangled(form))}
+    if method == "GET":
+        bodies = {"plain": "", "twice": ""}
+    messages = [sdk.message(parts, queries[sdk.query], bodies[sdk.body]) for sdk in _SDKS]
     if method == "GET":
         # Java compares the method by identity: a "GET" that is no literal goes the way of POST, stray dot included.
-        messages.append(f"{_Form(port=False, decoded_path=True).base(parts)}?{_decoded(parts)}.")
-    messages.append(f"{url}.{_joined(sorted(form.items()))}")
-    return tuple(dict.fromkeys(_sign(token, f"{message}.{nonce}") for message in messages))
+        messages.append(f"{_JAVA.base(parts)}?{queries['decoded']}.")
+    messages.append(f"{url}.{body}")
+    return tuple(_sign(token, f"{message}.{nonce}") for message in dict.fromkeys(messages))
 
 
 @dataclass(frozen=True)
@@ -79,24 +84,21 @@ class _Form:
         path = unquote(parts.path) if self.decoded_path else parts.path
         return f"{parts.scheme}://{authority}{'' if self.bare_root and path == '/' else path}"
 
-    def message(self, method: str, parts: SplitResult, form: Mapping[str, str]) -> str:
+    def message(self, parts: SplitResult, query: str, body: str) -> str:
         base = self.base(parts)
-        query = {"decoded": _decoded, "raw": _raw, "twice": _twice}[self.query](parts)
-        pairs = sorted(form.items())
-        if self.body == "twice":
-            pairs = [(_mangled(name), _mangled(value)) for name, value in pairs]
-        if method == "GET" or not pairs:
-            return f"{base}?{query}" if query or self.bare_mark else base
-        return f"{base}?{query}{'.' if query else ''}{_joined(pairs)}"
+        if body:
+            return f"{base}?{query}{'.' if query else ''}{body}"
+        return f"{base}?{query}" if query or self.bare_mark else base
 
 
+_JAVA = _Form(port=False, decoded_path=True, bare_mark=True)
 _SDKS = (
     _Form(),  # Node
     _Form(query="twice"),  # Python
     _Form(port=False, bare_mark=True),  # Ruby
     _Form(port=False),
     _Form(query="raw", body="twice"),  # PHP
-    _Form(port=False, decoded_path=True, bare_mark=True),  # Java
+    _JAVA,
     _Form(port=False, decoded_path=True),  # .NET
     _Form(decoded_path=True),  # Go
     _Form(bare_root=True),
@@ -104,16 +106,15 @@ _SDKS = (
 )
 
 
-def _decoded(parts: SplitResult) -> str:
-    return _query_text(parse_qsl(parts.query, keep_blank_values=True))
-
-
-def _twice(parts: SplitResult) -> str:
-    return _query_text(parse_qsl(parts.query, keep_blank_values=True, encoding="latin-1"))
-
-
-def _raw(parts: SplitResult) -> str:
-    return _query_text([pair.partition("=")[::2] for pair in parts.query.split("&") if pair])
+def _queries(query: str) -> dict[str, str]:
+    """The query as text, in every way of reading it."""
+    if not query:
+        return {"decoded": "", "raw": "", "twice": ""}
+    return {
+        "decoded": _query_text(parse_qsl(query, keep_blank_values=True)),
+        "raw": _query_text([pair.partition("=")[::2] for pair in query.split("&") if pair]),
+        "twice": _query_text(parse_qsl(query, keep_blank_values=True, encoding="latin-1")),
+    }
 
 
 def _query_text(pairs: list[tuple[str, str]]) -> str:
@@ -124,8 +125,8 @@ def _joined(pairs: list[tuple[str, str]]) -> str:
     return "".join(name + value for name, value in pairs)
 
 
-def _mangled(text: str) -> str:
-    return text.encode().decode("latin-1")
+def _mangled(form: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted((name.encode().decode("latin-1"), value.encode().decode("latin-1")) for name, value in form.items())
 
 
 def _sign(token: str, message: str) -> str:

@@ -18,7 +18,7 @@ from mixminus.calls.events import Event
 from mixminus.clock import Clock
 from mixminus.errors import OutboundError, StorageError
 from mixminus.ids import Mint
-from mixminus.outbound.fragment import parse_fragment
+from mixminus.outbound.fragment import RetryPolicy, parse_fragment
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.store.db import Store
 from mixminus.store.outbox import Outbox
@@ -137,11 +137,11 @@ class Deliverer:
             row = await self._until_stored(lambda: self._outbox.head(lane))
             url, quick = parse_fragment(row.url)
             started = self._clock.now()
-            outcome = await self._attempt(row)
+            outcome = await self._attempt(row, url, quick)
             ended = self._clock.now()
             unreachable = outcome.unreachable
             attempt = AttemptRow(
-                id=self._mint.uuid(),
+                id=f"{row.id}-{row.attempts + 1}",
                 outbox_id=row.id,
                 started_at=started.wall,
                 duration_ms=round((ended.monotonic_ns - started.monotonic_ns) / 1e6),
@@ -155,9 +155,9 @@ class Deliverer:
         finally:
             self._turns.release(lane, unreachable=unreachable)
 
-    async def _attempt(self, row: OutboxRow) -> Outcome:
+    async def _attempt(self, row: OutboxRow, url: str, policy: RetryPolicy) -> Outcome:
         try:
-            request = await self._request(row)
+            request = await self._request(row, url, policy)
             response = await self._client.fetch(request)
         except OutboundError as error:
             return Outcome(stage=error.stage, error=str(error))
@@ -166,8 +166,7 @@ class Deliverer:
         text = response.body.decode("utf-8", "replace")[:KEPT_RESPONSE]
         return Outcome(status=response.status, response=text.replace("\x00", "\ufffd"))
 
-    async def _request(self, row: OutboxRow) -> OutboundRequest:
-        url, policy = parse_fragment(row.url)
+    async def _request(self, row: OutboxRow, url: str, policy: RetryPolicy) -> OutboundRequest:
         event = msgspec.json.decode(row.event, type=Event)
         tokens = await self._until_stored(
             lambda: self._tokens.tokens(row.account, row.sub_account, self._clock.now().wall)

@@ -16,7 +16,7 @@ class Limits:
 
     total: int = 512
     per_host: int = 64
-    per_receiver: int = 16
+    per_receiver: int = 32
     per_suspect: int = 1
 
 
