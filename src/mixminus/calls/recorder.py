@@ -53,12 +53,10 @@ class CallRecorder:
             self._closed[event.tap].set()
 
     async def finish(self, row: RecordingRow) -> FinishedFile:
-        closed = self._closed.get(row.id)
-        if closed is None:
-            self._follow(row)  # after a restart: the spool is all there is
+        if row.id in self._closed:
+            await self._wait(row.id)
         else:
-            await self._wait(row.id, closed)
-            self._closed.pop(row.id, None)
+            self._follow(row)  # after a restart: the spool is all there is
         try:
             made = await self._finisher.finish(row.id)
         except StorageError:
