@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,3 +161,23 @@ async def test_every_attempt_is_kept(store: Store) -> None:
     assert [attempt.id for attempt in await store.attempts("a.1")] == ["a.1-1", "a.1-2"]
     row = await store.outbox_row("a.1")
     assert row is not None and (row.state, row.attempts) == ("delivered", 2)
+
+
+async def test_rows_committed_while_loading_are_neither_lost_nor_doubled(store: Store) -> None:
+    await owe(store, "a.1")
+    outbox = Outbox(store)
+    store.on_outbox(outbox.add)
+    await owe(store, "a.2", "b.1")
+    loading = asyncio.create_task(outbox.load())
+    await owe(store, "a.3", "c.1")
+    await loading
+    await owe(store, "a.4")
+    assert sorted(due(outbox).split()) == ["a", "b", "c"]
+    order = []
+    while len(outbox) > 2 or "a.4" not in order:
+        row = await outbox.head("a")
+        order.append(row.id)
+        await settle(outbox, row)
+        due(outbox)
+    assert order == ["a.1", "a.2", "a.3", "a.4"]
+    assert (await outbox.head("b")).id == "b.1"

@@ -54,28 +54,35 @@ class Outbox:
         self._lanes: dict[str, _Lane] = {}
         self._ready: deque[str] = deque()
         self._waiting: list[tuple[datetime, int, str]] = []
+        self._early: list[OutboxRow] | None = []
+        """Rows that were committed before :meth:`load` was through; ``None`` after that."""
 
     def __len__(self) -> int:
         """How many lanes owe something."""
         return len(self._lanes)
 
     async def load(self) -> None:
-        """Take up what an earlier run left. To be called once, before anything is added."""
+        """Take up what an earlier run left. To be called once; what is added meanwhile is added after it."""
         for head, newest in ((pending.head, pending.newest) for pending in await self._store.pending_lanes()):
             self._lanes[head.lane] = _Lane(head.url, newest, settled=head.number - 1)
             self._enlist(head)
+        early, self._early = self._early or [], None
+        self.add(tuple(early))
 
     def add(self, rows: tuple[OutboxRow, ...]) -> None:
-        """Rows just committed, in order; give this to :meth:`Store.on_outbox`."""
+        """Rows just committed, in order; give this to :meth:`Store.on_outbox` before :meth:`load`."""
+        if self._early is not None:
+            self._early.extend(rows)
+            return
         for row in rows:
             lane = self._lanes.get(row.lane)
             if lane is None:
                 self._lanes[row.lane] = _Lane(row.url, row.number, row.number - 1, deque((row,)))
                 self._ready.append(row.lane)
-                continue
-            if lane.complete and len(lane.rows) < KEPT_ROWS:
-                lane.rows.append(row)
-            lane.newest = row.number
+            elif row.number > lane.newest:  # else it was on disk already when the lanes were loaded
+                if lane.complete and len(lane.rows) < KEPT_ROWS:
+                    lane.rows.append(row)
+                lane.newest = row.number
 
     def due(self, now: datetime) -> list[ReadyLane]:
         """The lanes that may go now, each once until its row is settled."""
