@@ -45,20 +45,25 @@ def _received(path: str, sequence: int, signature: Signature) -> Received:
 
 def test_a_good_recording_passes() -> None:
     recording = _timeline(AGENT, CUSTOMER, COACH, seconds=30)
-    assert all(one.holds for one in judge_recording(recording, 30.1, [AGENT, CUSTOMER, COACH], CARD))
+    assert all(one.holds for one in judge_recording(recording, 30.1, 0.2, [AGENT, CUSTOMER, COACH], CARD))
 
 
 @pytest.mark.parametrize(
     ("recording", "expected", "broken"),
     [
         (_timeline(AGENT, COACH, seconds=30), 30.0, "the customer is in the recording"),
-        (_timeline(AGENT, CUSTOMER, COACH, CARD), 36.0, "what was said during the pause is not in the recording"),
+        (_timeline(AGENT, CUSTOMER, COACH, CARD), 36.0, "the card number said in the pause is not in the recording"),
         (_timeline(AGENT, CUSTOMER, COACH, seconds=30), 31.0, "the recording is as long as the call less its pause"),
     ],
 )
 def test_each_fault_of_a_recording_is_told(recording: sources.Samples, expected: float, broken: str) -> None:
-    verdicts = judge_recording(recording, expected, [AGENT, CUSTOMER, COACH], CARD)
+    verdicts = judge_recording(recording, expected, 0.2, [AGENT, CUSTOMER, COACH], CARD)
     assert [one.claim for one in verdicts if not one.holds] == [broken]
+
+
+def test_a_late_announcement_is_told() -> None:
+    verdicts = judge_recording(_timeline(AGENT, seconds=10), 10.0, 1.2, [AGENT], CARD)
+    assert [one.evidence for one in verdicts if not one.holds] == ["after 1.20 s"]
 
 
 def test_a_supervisor_heard_by_the_customer_is_told() -> None:
@@ -104,5 +109,5 @@ def test_the_screen_reads_well_without_a_terminal(tmp_path: Path) -> None:
         screen.verdicts(judge_callbacks([]))
     shown = out.getvalue()
     assert "\x1b" not in shown
-    for part in ("Adding the agent", "signature valid", "signature missing", "30.000 s", "4 kB", "0.0 - 9.6 s", "NOT"):
+    for part in ("Adding the agent", "signature valid", "signature missing", "30.000 s", "4 kB", "0.0-9.6 s", "NOT"):
         assert part in shown

@@ -49,6 +49,7 @@ class _Scene:
     speeches: list[Speech] = field(default_factory=list)
     recorded_seconds: float = 0.0
     stopped_at: float = 0.0
+    latency: float = 0.0
 
     async def api(self, action: Callable[..., Answer], **parameters: object) -> Answer:
         """One call of the (blocking) SDK for our multiparty call."""
@@ -80,9 +81,7 @@ def demo(recordings: Path) -> int:
     """Run it; 0 if everything it claims holds."""
     screen = Screen(_SECONDS)
     if importlib.util.find_spec("plivo") is None:
-        screen.failure(
-            "it drives the server through the official SDK, which is missing: pip install 'mixminus\\[demo]'"
-        )
+        screen.failure("it drives the server through the official SDK, which is missing: pip install 'mixminus[demo]'")
         return 1
     with tempfile.TemporaryDirectory(prefix="mixminus-demo-") as folder, screen:
         try:
@@ -165,13 +164,13 @@ async def _fetch(scene: _Scene, recording_id: str, recordings: Path) -> Path:
     done = await scene.sink.wait_for(
         lambda one: one.event in ("MPCRecordingCompleted", "MPCRecordingFailed"), timeout=15
     )
-    latency = time.monotonic() - scene.stopped_at
+    scene.latency = time.monotonic() - scene.stopped_at
     if done.event == "MPCRecordingFailed":
         raise DemoFailed("the server reports that the recording failed")
     body = await scene.server.fetch(done.parameters["RecordingURL"])
     file = _keep(recordings, f"{recording_id}.mp3", body)
     sound = sources.from_file(file)
-    scene.screen.recording(file, len(sound) / sources.RATE, latency, place(scene.speeches, sound))
+    scene.screen.recording(file, len(sound) / sources.RATE, scene.latency, place(scene.speeches, sound))
     return file
 
 
@@ -194,7 +193,9 @@ async def _judge(scene: _Scene, file: Path, folder: Path) -> list[Verdict]:
     heard = {name: Stretch(sources.from_file(folder / f"{name}.wav"), began[name]) for name in _ROLES}
     agent, customer, supervisor, card, goodbye = scene.speeches
     return [
-        *judge_recording(sources.from_file(file), scene.recorded_seconds, [agent, customer, supervisor, goodbye], card),
+        *judge_recording(
+            sources.from_file(file), scene.recorded_seconds, scene.latency, [agent, customer, supervisor, goodbye], card
+        ),
         *judge_hearing(heard, supervisor, [agent, customer, card]),
         *judge_callbacks(scene.sink.received),
     ]

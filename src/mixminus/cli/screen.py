@@ -17,7 +17,7 @@ from mixminus.cli.verdicts import Placed, Verdict
 from mixminus.testing.sink import Received
 
 _COLOURS = {"agent": "green", "customer": "cyan", "supervisor": "magenta"}
-_BAR = 48
+_BAR = 40
 """Characters of a who-spoke-when line."""
 
 
@@ -49,7 +49,7 @@ class Screen:
     def step(self, text: str, *, at: float) -> None:
         """What is done from now on; ``at`` seconds of the whole have passed by plan."""
         self._progress.update(self._task, description=text, completed=at)
-        self.console.print(Text.assemble((f"{_now()}  ", "dim"), (text, "bold")))
+        self.console.print(Text.assemble((f"{_now()}  ", "dim"), (text, "bold")), soft_wrap=True)
 
     def advance(self, seconds: float) -> None:
         """Move the bar on while a step takes its time."""
@@ -66,14 +66,15 @@ class Screen:
                 ("  ← ", "blue"),
                 f"{received.event:<28}{sequence:>4}  {who:<11}",
                 ("signature valid" if valid else f"signature {received.signature}", "green" if valid else "red"),
-            )
+            ),
+            soft_wrap=True,
         )
 
     def recording(self, path: Path, seconds: float, latency: float, placed: Sequence[Placed]) -> None:
         """The result: the file, and who spoke when in it."""
         table = Table(title="The recording", title_justify="left", title_style="bold", show_header=True, box=None)
-        for column in ("file", "format", "duration", "size", "ready after stop"):
-            table.add_column(column, overflow="fold")
+        for column in ("file", "format", "duration", "size", "ready in"):
+            table.add_column(column, no_wrap=column == "file")
         size = path.stat().st_size
         table.add_row(
             path.name, path.suffix.lstrip("."), f"{seconds:.3f} s", f"{size / 1000:.0f} kB", f"{latency:.2f} s"
@@ -89,23 +90,23 @@ class Screen:
         self.console.print("[bold]Checked[/]")
         for verdict in verdicts:
             mark = ("  ok   ", "green") if verdict.holds else ("  NOT  ", "bold red")
-            self.console.print(Text.assemble(mark, verdict.claim, (f"  ({verdict.evidence})", "dim")))
+            self.console.print(Text.assemble(mark, verdict.claim, (f"  ({verdict.evidence})", "dim")), soft_wrap=True)
 
     def failure(self, text: str) -> None:
-        self.console.print(Text.assemble(("The demo failed: ", "bold red"), text))
+        self.console.print(Text.assemble(("The demo failed: ", "bold red"), text), soft_wrap=True)
 
 
 def _who_spoke_when(seconds: float, placed: Sequence[Placed]) -> Table:
     table = Table(title="Who spoke when", title_justify="left", title_style="bold", box=None)
-    for column in ("", f"0 s{'':{_BAR - 9}}{seconds:5.1f}s", "from - to"):
-        table.add_column(column, no_wrap=column.startswith("0 s"))
+    for column in ("", f"0 s{'':{_BAR - 9}}{seconds:5.1f}s", "from-to"):
+        table.add_column(column, no_wrap=True)
     for speaker in dict.fromkeys(one.speaker for one in placed):
         spans = [one.span for one in placed if one.speaker == speaker]
         bar = ["·"] * _BAR
         for start, end in spans:
             first, last = (int(at / max(seconds, 0.001) * (_BAR - 1)) for at in (start, min(end, seconds)))
             bar[first : last + 1] = "█" * (last + 1 - first)
-        times = ", ".join(f"{start:.1f} - {end:.1f} s" for start, end in spans)
+        times = ", ".join(f"{start:.1f}-{end:.1f} s" for start, end in spans)
         table.add_row(speaker, Text("".join(bar), _COLOURS.get(speaker, "")), times)
     return table
 

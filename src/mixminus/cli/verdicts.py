@@ -16,6 +16,17 @@ _SLACK = 0.3
 """Seconds by which the file may differ from what our own clock says: requests take time to arrive."""
 
 
+_SOON = 1.0
+"""Seconds from asking for the end of a recording to the callback that announces it."""
+_NAMES: dict[sources.Voice, str] = {
+    "agent": "the agent",
+    "customer": "the customer",
+    "supervisor": "the supervisor",
+    "card": "the card number said in the pause",
+    "goodbye": "the goodbye after the pause",
+}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One claim, whether it holds, and the figure it rests on."""
@@ -73,27 +84,33 @@ def place(speeches: Sequence[Speech], recording: sources.Samples) -> list[Placed
 
 
 def judge_recording(
-    recording: sources.Samples, expected_seconds: float, recorded: Sequence[Speech], secret: Speech
+    recording: sources.Samples, expected_seconds: float, latency: float, recorded: Sequence[Speech], secret: Speech
 ) -> list[Verdict]:
-    """The file: as long as the call less its pause, everybody in it, nothing of what was said in the pause."""
+    """The file: soon there, as long as the call less its pause, everybody in it, nothing of what the pause held."""
     seconds = len(recording) / sources.RATE
     verdicts = [
         Verdict(
             "the recording is as long as the call less its pause",
             abs(seconds - expected_seconds) <= _SLACK,
             f"{seconds:.3f} s; {expected_seconds:.2f} s by the demo's own clock",
-        )
+        ),
+        Verdict("the file was announced within a second of its end", latency <= _SOON, f"after {latency:.2f} s"),
     ]
     verdicts += [_is_in(speech, "the recording", recording) for speech in recorded]
-    verdicts.append(_is_not_in(secret, "the recording", recording, said="what was said during the pause"))
-    return verdicts
+    likeness = ear.holds(sources.voice(secret.voice), recording)
+    claim = f"{_NAMES[secret.voice]} is not in the recording"
+    return [*verdicts, Verdict(claim, likeness <= UNLIKE, f"likeness {likeness:.2f}")]
 
 
 def judge_hearing(heard: Mapping[str, Stretch], coaching: Speech, others: Sequence[Speech]) -> list[Verdict]:
     """The phones: the agent heard the supervisor, the customer did not; agent and customer heard each other."""
     verdicts = [_is_in(coaching, "what the agent heard", heard["agent"].during(coaching))]
     meanwhile = heard["customer"].during(coaching)
-    verdicts.append(_is_not_in(coaching, "what the customer heard", meanwhile))
+    likeness, loud = ear.holds(sources.voice(coaching.voice), meanwhile), ear.level(meanwhile)
+    evidence = (
+        f"likeness {likeness:.2f}, " + ("silence" if loud == -float("inf") else f"{loud:.0f} dBFS") + " meanwhile"
+    )
+    verdicts.append(Verdict("the supervisor is not in what the customer heard", likeness <= UNLIKE, evidence))
     for speech in others:
         listener = "customer" if speech.speaker == "agent" else "agent"
         verdicts.append(_is_in(speech, f"what the {listener} heard", heard[listener].during(speech)))
@@ -118,12 +135,4 @@ def judge_callbacks(received: Sequence[Received]) -> list[Verdict]:
 
 def _is_in(speech: Speech, where: str, samples: sources.Samples) -> Verdict:
     likeness = ear.holds(sources.voice(speech.voice), samples)
-    return Verdict(f"the {speech.speaker} is in {where}", likeness >= ALIKE, f"likeness {likeness:.2f}")
-
-
-def _is_not_in(speech: Speech, where: str, samples: sources.Samples, *, said: str = "") -> Verdict:
-    likeness = ear.holds(sources.voice(speech.voice), samples)
-    loud = ear.level(samples)
-    level = "silence" if loud == -float("inf") else f"level {loud:.0f} dBFS"
-    evidence = f"likeness {likeness:.2f}" if said else f"likeness {likeness:.2f}, {level} meanwhile"
-    return Verdict(f"{said or f'the {speech.speaker}'} is not in {where}", likeness <= UNLIKE, evidence)
+    return Verdict(f"{_NAMES[speech.voice]} is in {where}", likeness >= ALIKE, f"likeness {likeness:.2f}")
