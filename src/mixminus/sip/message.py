@@ -7,11 +7,11 @@ headers made on first use. Damage that a 400 can answer is noted in :attr:`Messa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 from mixminus.errors import ProtocolError
 from mixminus.sip import grammar
+from mixminus.sip.lazy import lazy
 from mixminus.sip.uri import NameAddr, Uri, format_host_port, parse_host_port, parse_name_addr, parse_uri
 
 MAX_HEADERS = 256
@@ -130,28 +130,39 @@ class Message:
         self.body = body
         self.defect = defect
         """Why this cannot be a well-formed message; empty: nothing found so far."""
-        index: dict[str, list[str]] = {}
+        # One text per key, a list only where a header repeats: the garbage collector passes over a dict of texts.
+        index: dict[str, str | list[str]] = {}
         for name, value in headers:
             key = name.lower()
-            index.setdefault(COMPACT.get(key, key), []).append(value)
+            key = COMPACT.get(key, key)
+            if key in index:
+                before = index[key]
+                index[key] = [before, value] if isinstance(before, str) else [*before, value]
+            else:
+                index[key] = value
         self._index = index
 
     def header(self, key: str) -> str | None:
         """The first value of the header, as written."""
         values = self._index.get(key)
-        return values[0] if values else None
+        return values if values is None or isinstance(values, str) else values[0]
 
     def raw(self, key: str) -> list[str]:
         """One text per header line, in order."""
-        return self._index.get(key, [])
+        values = self._index.get(key, [])
+        return [values] if isinstance(values, str) else values
 
     def values(self, key: str) -> list[str]:
         """The elements of a comma-separated header over all its lines; empty elements left out."""
-        return [part for line in self._index.get(key, ()) for part in grammar.split_list(line) if part]
+        return [part for line in self.raw(key) for part in grammar.split_list(line) if part]
 
     def tokens(self, key: str) -> frozenset[str]:
         """Elements in lower case (Supported, Require; not Allow, whose methods are case-sensitive)."""
         return frozenset(part.lower() for part in self.values(key))
+
+    def rewrite(self, key: str, values: list[str]) -> None:
+        """Change what look-up by ``key`` finds."""
+        self._index[key] = values[0] if len(values) == 1 else values
 
     def need(self, key: str) -> str:
         value = self.header(key)
@@ -159,36 +170,36 @@ class Message:
             raise ProtocolError(f"{key} is missing")
         return value
 
-    @cached_property
+    @lazy
     def via(self) -> Via:
         """The topmost Via."""
         return parse_via(grammar.split_list(self.need("via"))[0])
 
-    @cached_property
+    @lazy
     def from_(self) -> NameAddr:
         return parse_name_addr(self.need("from"))
 
-    @cached_property
+    @lazy
     def to(self) -> NameAddr:
         return parse_name_addr(self.need("to"))
 
-    @cached_property
+    @lazy
     def cseq(self) -> CSeq:
         return parse_cseq(self.need("cseq"))
 
-    @cached_property
+    @lazy
     def call_id(self) -> str:
         call_id = self.need("call-id")
         if not call_id or " " in call_id:
             raise ProtocolError("Call-ID: one word expected")
         return call_id
 
-    @cached_property
+    @lazy
     def contacts(self) -> list[NameAddr]:
         """Contacts other than ``*``."""
         return [parse_name_addr(part) for part in self.values("contact") if part != "*"]
 
-    @cached_property
+    @lazy
     def content_type(self) -> str:
         """Media type in lower case without parameters; empty if none."""
         return (self.header("content-type") or "").partition(";")[0].strip().lower()
@@ -222,11 +233,11 @@ class Request(Message):
         self.uri = uri
         self.version = version
 
-    @cached_property
+    @lazy
     def request_uri(self) -> Uri:
         return parse_uri(self.uri)
 
-    @cached_property
+    @lazy
     def max_forwards(self) -> int:
         """70 if there is none, as RFC 2543 clients send (section 16.6)."""
         value = self.header("max-forwards")
@@ -239,7 +250,7 @@ class Request(Message):
     def set_via(self, text: str) -> None:
         """Make ``text`` the only Via: this is a request of our own."""
         self.headers = [("Via", text), *without(self.headers, "via")]
-        self._index["via"] = [text]
+        self._index["via"] = text
         self.__dict__.pop("via", None)
 
     def __repr__(self) -> str:
@@ -390,10 +401,9 @@ def replace_top_via(request: Request, text: str) -> None:
     """Put ``text`` where the topmost Via is (to note ``received`` and ``rport``)."""
     for position, (name, value) in enumerate(request.headers):
         if name.lower() in ("via", "v"):
-            rest = grammar.split_list(value)[1:]
-            joined = ", ".join([text, *rest])
+            joined = ", ".join([text, *grammar.split_list(value)[1:]])
             request.headers[position] = (name, joined)
-            request.raw("via")[0] = joined
+            request.rewrite("via", [joined, *request.raw("via")[1:]])
             return
 
 
