@@ -228,6 +228,14 @@ async def test_draining_lets_what_is_under_way_end(tmp_path: Path) -> None:
         assert [row.state for row in states if row is not None] == ["delivered", "pending"]
 
 
+async def test_drained_before_it_began(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        receivers = FakeReceivers()
+        await owe(store, owed(1, "http://a/"))
+        await Bench(store, receivers).stop()
+    assert receivers.seen == []
+
+
 async def test_what_does_not_end_in_time_is_sent_again_after_the_restart(tmp_path: Path) -> None:
     async def never(_: OutboundRequest) -> int:
         await asyncio.Event().wait()

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from mixminus.calls.commands import Callback
-from mixminus.calls.events import CallEvent, Event, MemberLeftForAction, MemberSnapshot, MpcEvent, RecordingEvent
+from mixminus.calls.events import (
+    AsyncResponse,
+    CallEvent,
+    Event,
+    MemberLeftForAction,
+    MemberSnapshot,
+    MpcEvent,
+    RecordingEvent,
+)
 from mixminus.webhooks.fields import callback_fields, timestamp, whole_seconds
 
 AT = datetime(2026, 3, 4, 5, 6, 7, 890_000, tzinfo=UTC)
@@ -186,11 +194,17 @@ def test_on_exit_request_carries_both_names_and_the_call() -> None:
     assert "CallUUID" not in callback_fields(msgspec.structs.replace(event, call=None), PUBLIC)
 
 
+def test_the_answer_of_an_asynchronous_request() -> None:
+    event = AsyncResponse(api_id="a-1", response='{"api_id":"a-1","message":"x"}')
+    fields = callback_fields(event, PUBLIC)
+    assert (fields["api_id"], fields["response"]) == ("a-1", '{"api_id":"a-1","message":"x"}')
+
+
 def test_times_are_utc() -> None:
     assert timestamp(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))) == "2025-12-31 23:00:00+00:00"
     assert timestamp(None) == ""
 
 
-@pytest.mark.parametrize("event", [CALL, recording()])
+@pytest.mark.parametrize("event", [CALL, recording(), AsyncResponse(api_id="a", response="{}")])
 def test_events_survive_the_outbox(event: Event) -> None:
     assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event

@@ -96,7 +96,13 @@ class Deliverer:
         return self._turns.under_way
 
     async def run(self) -> None:
-        """Deliver until :meth:`drain`. Rows committed before this was called are found on disk."""
+        """Deliver until :meth:`drain`. Rows committed before this was called are found on disk.
+
+        Raises whatever breaks a delivery beyond the receiver's doing, and
+        :class:`~mixminus.errors.StorageError` when what is owed cannot be read at the start.
+        """
+        if self._stopping:
+            return
         self._store.on_outbox(self._added)
         await self._outbox.load()
         while not self._stopping:
