@@ -13,8 +13,8 @@ from mixminus.calls.effects import MpcEffect
 from mixminus.calls.events import CallEvent, MpcEvent, RecordingEvent
 from mixminus.calls.inputs import Enter, Entered, Leave
 from mixminus.calls.model import ExitCause, Role
-from mixminus.calls.mpc_draft import Context, MultiPartyCall
-from mixminus.calls.multiparty_call import decide
+from mixminus.calls.mpc.draft import Context, MultiPartyCall
+from mixminus.calls.mpc.machine import decide
 from mixminus.ids import Mint
 from mixminus.store.rows import OutboxRow, Row
 

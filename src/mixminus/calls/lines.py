@@ -16,7 +16,7 @@ import structlog
 from mixminus.calls.applications import Destination
 from mixminus.calls.effects import PlaceCall
 from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refused
-from mixminus.calls.leg import Incoming
+from mixminus.calls.leg.machine import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.routing import NoRoute, Route
 from mixminus.errors import MediaError, MixminusError, ProtocolError

@@ -15,9 +15,9 @@ from mixminus.calls import recording
 from mixminus.calls.commands import MpcParameters, ParticipantParameters
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.model import CallStatus, HangupCause, HangupSource, Role, Termination
-from mixminus.calls.mpc_draft import Context, Draft, MpcDecision, MultiPartyCall
-from mixminus.calls.multiparty_call import end
-from mixminus.calls.participant import Participant
+from mixminus.calls.mpc.draft import Context, Draft, MpcDecision, MultiPartyCall
+from mixminus.calls.mpc.machine import end
+from mixminus.calls.mpc.participant import Participant
 from mixminus.ids import Mint
 from mixminus.store.rows import CallRow, MemberRow, MpcRow, RecordingRow
 

@@ -13,8 +13,7 @@ from typing import Any, get_args
 import msgspec
 import structlog
 
-from mixminus.calls import leg as legs
-from mixminus.calls import multiparty_call, recording
+from mixminus.calls import recording
 from mixminus.calls.books import Books
 from mixminus.calls.commands import (
     AddParticipant,
@@ -30,12 +29,14 @@ from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.effects import CreateLeg, Join, MpcEffect
 from mixminus.calls.events import AsyncResponse
 from mixminus.calls.inputs import Enter, HangUp, KeyPressed, LegInput, ShutDown, Speaking
-from mixminus.calls.leg import Incoming, Leg
-from mixminus.calls.leg_effects import LegEffects, MpcOver
+from mixminus.calls.leg import machine as legs
+from mixminus.calls.leg.carry_out import LegEffects, MpcOver
+from mixminus.calls.leg.machine import Incoming, Leg
 from mixminus.calls.mailbox import Mailbox
 from mixminus.calls.model import HangupCause, HangupSource
-from mixminus.calls.mpc_draft import Context, MultiPartyCall
-from mixminus.calls.mpc_effects import MpcEffects
+from mixminus.calls.mpc import machine as multiparty_call
+from mixminus.calls.mpc.carry_out import MpcEffects
+from mixminus.calls.mpc.draft import Context, MultiPartyCall
 from mixminus.calls.ports import Documents, Lines, Media, Recorder, Store, Timers
 from mixminus.calls.recovery import end_call, end_interrupted, rebuild, stop_orphan
 from mixminus.clock import Clock

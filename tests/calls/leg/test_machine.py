@@ -26,7 +26,7 @@ from mixminus.calls.inputs import (
     TimedOut,
     Transfer,
 )
-from mixminus.calls.leg import Incoming, Leg, decide
+from mixminus.calls.leg.machine import Incoming, Leg, decide
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Role
 from mixminus.ids import Mint
 from mixminus.store.rows import CallRow

@@ -20,7 +20,7 @@ from mixminus.calls.commands import (
 from mixminus.calls.events import EVENT_GROUPS, MpcEvent
 from mixminus.calls.inputs import DialEnded, Enter, Entered, KeyPressed, MaxDurationReached, ShutDown, Speaking
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Role
-from mixminus.calls.mpc_draft import merge
+from mixminus.calls.mpc.draft import merge
 from mixminus.errors import Conflict, InvalidParameter, NotFound
 from mixminus.store.rows import MemberRow, MpcRow
 

@@ -16,7 +16,7 @@ from mixminus.calls.commands import (
 )
 from mixminus.calls.effects import AbandonTap, BeginTap, EndTap, PauseTap, ResumeTap
 from mixminus.calls.inputs import RecordingBroke
-from mixminus.calls.mpc_draft import Draft, MpcDecision
+from mixminus.calls.mpc.draft import Draft, MpcDecision
 from mixminus.errors import NotFound
 from mixminus.store.rows import RecordingRow
 

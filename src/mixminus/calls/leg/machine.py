@@ -39,7 +39,6 @@ from mixminus.calls.effects import (
     Wake,
 )
 from mixminus.calls.events import CallEvent
-from mixminus.calls.hangup import Outcome, refusal
 from mixminus.calls.inputs import (
     Admission,
     Answered,
@@ -54,6 +53,7 @@ from mixminus.calls.inputs import (
     TimedOut,
     Transfer,
 )
+from mixminus.calls.leg.hangup import Outcome, refusal
 from mixminus.calls.model import CallStatus, ExitCause, HangupCause, HangupSource
 from mixminus.ids import Mint
 from mixminus.store.rows import CallRow

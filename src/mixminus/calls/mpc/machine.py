@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mixminus.calls import mpc_recording
 from mixminus.calls.commands import (
     ActivateMpc,
     AddParticipant,
@@ -43,9 +42,10 @@ from mixminus.calls.inputs import (
     Speaking,
 )
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Termination
-from mixminus.calls.mpc_dial import add_participant
-from mixminus.calls.mpc_draft import DEFAULT_MAX_DURATION, Context, Draft, MpcDecision, MultiPartyCall, given
-from mixminus.calls.participant import Participant, enter, leave, seconds_in, snapshot, standing_masks, with_flags
+from mixminus.calls.mpc import recording as mpc_recording
+from mixminus.calls.mpc.dial import add_participant
+from mixminus.calls.mpc.draft import DEFAULT_MAX_DURATION, Context, Draft, MpcDecision, MultiPartyCall, given
+from mixminus.calls.mpc.participant import Participant, enter, leave, seconds_in, snapshot, standing_masks, with_flags
 from mixminus.errors import InvalidParameter, NotFound
 from mixminus.store.rows import MpcRow
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixminus.calls.commands import Added, AddedCall, AddParticipant
 from mixminus.calls.effects import CreateLeg, MoveHere
-from mixminus.calls.mpc_draft import Draft, MpcDecision
+from mixminus.calls.mpc.draft import Draft, MpcDecision
 from mixminus.errors import Conflict
 
 

@@ -19,7 +19,7 @@ from mixminus.calls.commands import Callback, MpcParameters
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.effects import MpcEffect, PlaySound, Rehear, StartMusic, StopMusic
 from mixminus.calls.events import DEFAULT_EVENT_GROUPS, EVENT_GROUPS, MemberSnapshot, MpcEvent, MpcEventName
-from mixminus.calls.participant import Participant, snapshot, standing_masks
+from mixminus.calls.mpc.participant import Participant, snapshot, standing_masks
 from mixminus.ids import Mint
 from mixminus.store.rows import MpcRow, RecordingRow
 

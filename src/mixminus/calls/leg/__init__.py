@@ -1,0 +1,1 @@
+"""A call leg: its state machine, and what carries out its decisions."""

@@ -1,0 +1,1 @@
+"""A multiparty call: its state machine, and what carries out its decisions."""
