@@ -1,0 +1,114 @@
+"""Cost of the pure engine by stage: rooms of 4, everyone talking, every room recorded. ``python bench/engine.py [participants]``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from mixminus.media import engine as engine_module
+from mixminus.media import ingest, level, playout, protocol
+from mixminus.media.batch import PacketBatch, pack_address
+from mixminus.media.engine import Engine
+from mixminus.media.state import TICK_NS
+from mixminus.media.tap import TapSink
+
+ROOM_SIZE = 4
+TICKS = 500
+WARM_UP = 100
+HEADER = np.dtype([("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
+
+
+class Discard:
+    """A sink that forgets."""
+
+    def write(self, pcm: Any, now_ns: int) -> None: ...
+    def pause(self, now_ns: int) -> None: ...
+    def resume(self, now_ns: int) -> None: ...
+    def close(self, now_ns: int) -> None: ...
+
+
+def build(participants: int, talking: float) -> tuple[Engine, PacketBatch]:
+    def open_tap(command: protocol.StartTap, now_ns: int) -> TapSink:
+        return Discard()
+
+    engine = Engine([20000], capacity=2 * participants, seed=1, open_tap=open_tap)
+    batch = PacketBatch(participants)
+    batch.count = participants
+    random = np.random.default_rng(1)
+    fields = batch.data[:, :12].copy().view(HEADER)[:, 0]
+    fields["first"] = 0x80
+    fields["ssrc"] = np.arange(participants)
+    batch.data[:, :12] = fields.view(np.uint8).reshape(-1, 12)
+    batch.length[:] = 172
+    batch.data[:, 12:172] = random.integers(0, 256, (participants, 160))
+    batch.data[random.random(participants) >= talking, 12:172] = 0xFF
+    for leg in range(participants):
+        remote = (f"127.0.{leg // 200}.1", 10000 + leg % 200)
+        batch.address[leg] = pack_address(remote)
+        room = f"room {leg // ROOM_SIZE}"
+        engine.apply(protocol.OpenLeg(f"leg {leg}", room, 20000, remote, talk=3, hear=1), 0)
+        if leg % ROOM_SIZE == 0:
+            engine.apply(protocol.StartTap(f"tap {room}", room, 2, "nowhere"), 0)
+    return engine, batch
+
+
+def watch(owner: Any, name: str, spent: dict[str, int]) -> None:
+    """Add up the time spent in ``owner.name``."""
+    inner: Callable[..., Any] = getattr(owner, name)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        begin = perf_counter_ns()
+        try:
+            return inner(*args, **kwargs)
+        finally:
+            spent[name] = spent.get(name, 0) + perf_counter_ns() - begin
+
+    setattr(owner, name, timed)
+
+
+def run(engine: Engine, batch: PacketBatch, ticks: int, first: int) -> int:
+    spent = 0
+    for tick in range(first, first + ticks):
+        batch.data[:, 2:4] = (tick >> 8 & 255, tick & 255)
+        batch.data[:, 4:8] = np.frombuffer((tick * 160).to_bytes(4), np.uint8)
+        begin = perf_counter_ns()
+        engine.tick(tick * TICK_NS, batch)
+        spent += perf_counter_ns() - begin
+    return spent
+
+
+def main() -> None:
+    participants = int(sys.argv[1]) if len(sys.argv) > 1 else 400
+    talking = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
+    engine, batch = build(participants, talking)
+    run(engine, batch, WARM_UP, 0)
+    scale = 1000 * participants * TICKS
+    total = run(engine, batch, TICKS, WARM_UP)
+    print(f"{participants} participants, {talking:.0%} talking: {total / scale:.2f} µs each and tick")
+    spent: dict[str, int] = {}
+    for owner, name in (
+        (engine_module, "parse_headers"),
+        (engine._demux, "find"),
+        (ingest, "sort_out"),
+        (ingest, "push"),
+        (playout, "pull"),
+        (level, "gate"),
+        (level, "speaking"),
+        (engine, "_arrange"),
+        (engine._mixer, "run"),
+        (engine._taps, "record"),
+        (engine._packetiser, "write"),
+    ):
+        watch(owner, name, spent)
+    total = run(engine, batch, TICKS, WARM_UP + TICKS)
+    for name, time in spent.items():
+        print(f"  {name:14} {time / scale:5.2f}")
+    print(f"  {'the rest':14} {(total - sum(spent.values())) / scale:5.2f}")
+
+
+if __name__ == "__main__":
+    main()

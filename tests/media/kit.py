@@ -1,0 +1,221 @@
+"""Peers around an engine, without a network: each has an address, a sequence of packets and ears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.media import protocol
+from mixminus.media.batch import PacketBatch, pack_address, unpack_address
+from mixminus.media.codecs import g711
+from mixminus.media.engine import Engine
+from mixminus.media.state import FRAME, TICK_NS
+from mixminus.media.tap import TapSink
+from mixminus.rtp.packet import RtpHeader, parse_packet
+
+Pcm = NDArray[np.int16]
+LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA}
+PORTS = (20000, 20002)
+SILENCE = np.zeros(FRAME, np.int16)
+
+
+def tone(hertz: float, ticks: int, peak: float = 3000) -> Pcm:
+    """(T, S) int16: a sine, frame after frame."""
+    samples = np.arange(ticks * FRAME)
+    sine: Pcm = np.rint(peak * np.sin(2 * np.pi * hertz / 8000 * samples)).astype(np.int16)
+    return sine.reshape(-1, FRAME)
+
+
+def through(law: int, pcm: Pcm) -> Pcm:
+    """What is left of samples after once through G.711."""
+    decoded: Pcm = g711.DECODE[law][g711.ENCODE[law][pcm.view(np.uint16)]]
+    return decoded
+
+
+def strength(pcm: NDArray[np.generic], hertz: float) -> float:
+    """Amplitude of one frequency in (N,) samples, N a whole number of its periods."""
+    samples = np.asarray(pcm, np.float64).reshape(-1)
+    turn = np.exp(-2j * np.pi * hertz / 8000 * np.arange(samples.size))
+    return float(2 * abs((samples * turn).mean()))
+
+
+@dataclass
+class Peer:
+    """A phone: what it sends is numbered, what it gets is kept."""
+
+    leg: str
+    address: protocol.Address
+    codec: protocol.Codec = "PCMU"
+    port: int = PORTS[0]
+    ssrc: int = 1
+    sequence: int = 100
+    timestamp: int = 5000
+    payload_type: int | None = None
+    heard: list[Pcm] = field(default_factory=list)
+    headers: list[RtpHeader] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+
+    @property
+    def law(self) -> int:
+        return LAWS[self.codec]
+
+    def packet(self, pcm: Pcm, *, marker: bool = False) -> bytes:
+        """The next packet of its stream, (S,) samples of any length."""
+        data = self.raw(g711.ENCODE[self.law][pcm.view(np.uint16)].tobytes(), marker=marker)
+        self.timestamp += pcm.size
+        return data
+
+    def raw(self, payload: bytes, *, payload_type: int | None = None, marker: bool = False) -> bytes:
+        """The next packet, of any payload; time does not go on."""
+        if payload_type is None:
+            payload_type = self.law if self.payload_type is None else self.payload_type
+        header = RtpHeader(payload_type, self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, self.ssrc, marker)
+        self.sequence += 1
+        return header.pack() + payload
+
+    def skip(self, frames: int = 1) -> None:
+        """Lose packets: they were sent, and never come."""
+        self.sequence += frames
+        self.timestamp += frames * FRAME
+
+    def pause(self, frames: int = 1) -> None:
+        """Send nothing for a while (silence suppression)."""
+        self.timestamp += frames * FRAME
+
+
+class Tape:
+    """A sink that keeps all, and what was done to it."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Pcm] = []
+        self.marks: list[tuple[str, int, int]] = []
+        """What, samples so far, time."""
+
+    @property
+    def pcm(self) -> Pcm:
+        return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16)
+
+    def write(self, pcm: Pcm, now_ns: int) -> None:
+        assert pcm.dtype == np.int16
+        assert pcm.ndim == 1
+        self.blocks.append(pcm.copy())
+
+    def pause(self, now_ns: int) -> None:
+        self.marks.append(("pause", self.pcm.size, now_ns))
+
+    def resume(self, now_ns: int) -> None:
+        self.marks.append(("resume", self.pcm.size, now_ns))
+
+    def close(self, now_ns: int) -> None:
+        self.marks.append(("close", self.pcm.size, now_ns))
+
+
+class Studio:
+    """An engine, the peers of its legs, the tapes of its taps."""
+
+    def __init__(self, *, capacity: int = 4, prompts: Mapping[str, Pcm] | None = None, seed: int = 1) -> None:
+        self.tapes: dict[str, Tape] = {}
+        self.prompts = dict(prompts or {})
+        self.engine = Engine(
+            PORTS, capacity=capacity, seed=seed, open_tap=self._open_tap, load_prompt=self.prompts.__getitem__
+        )
+        self.peers: dict[str, Peer] = {}
+        self.events: list[protocol.Event] = []
+        self.batch = PacketBatch(4096)
+        self.ticks = 0
+        self._joined = 0
+        self._routes: dict[tuple[protocol.Address, int], Peer] = {}
+
+    def _open_tap(self, command: protocol.StartTap, now_ns: int) -> TapSink:
+        return self.tapes.setdefault(command.tap, Tape())
+
+    @property
+    def now(self) -> int:
+        return self.ticks * TICK_NS
+
+    def apply(self, command: protocol.Command) -> protocol.Stats | None:
+        return self.engine.apply(command, self.now)
+
+    def join(
+        self,
+        leg: str,
+        room: str = "room",
+        *,
+        talk: int = 1,
+        hear: int = 1,
+        codec: protocol.Codec = "PCMU",
+        dtmf_payload_type: int | None = 101,
+        send: bool = True,
+        receive: bool = True,
+        port: int = PORTS[0],
+    ) -> Peer:
+        number = self._joined
+        self._joined += 1
+        peer = Peer(leg, (f"127.0.{number // 250}.{number % 250 + 1}", 4000), codec, port, ssrc=1000 + number)
+        self.add(peer)
+        self.apply(
+            protocol.OpenLeg(
+                leg,
+                room,
+                port,
+                peer.address,
+                codec,
+                LAWS[codec],
+                dtmf_payload_type,
+                send=send,
+                receive=receive,
+                talk=talk,
+                hear=hear,
+            )
+        )
+        return peer
+
+    def add(self, peer: Peer) -> None:
+        self.peers[peer.leg] = peer
+        self._routes[peer.address, peer.port] = peer
+
+    def leave(self, peer: Peer) -> None:
+        self.apply(protocol.CloseLeg(peer.leg))
+        del self.peers[peer.leg], self._routes[peer.address, peer.port]
+
+    def deliver(self, peer: Peer, *packets: bytes, source: protocol.Address | None = None) -> None:
+        """Have packets arrive before the next tick."""
+        address = pack_address(source or peer.address)
+        for data in packets:
+            assert self.batch.append(data, address, PORTS.index(peer.port))
+
+    def tick(self, sounds: Mapping[str, Pcm] | None = None) -> None:
+        """20 ms: peers named send one frame each; what all get is decoded and kept."""
+        for leg, pcm in (sounds or {}).items():
+            self.deliver(self.peers[leg], self.peers[leg].packet(pcm))
+        out = self.engine.tick(self.now, self.batch)
+        self.batch.count = 0
+        self.ticks += 1
+        for index in range(out.count):
+            peer = self._routes[unpack_address(out.address[index]), PORTS[out.port[index]]]
+            header, payload = parse_packet(out.datagram(index))
+            peer.headers.append(header)
+            peer.payloads.append(payload)
+            if header.payload_type in (g711.PCMU, g711.PCMA):
+                codes = np.frombuffer(payload, np.uint8)
+                peer.heard.append(g711.DECODE[header.payload_type][codes])
+        self.events += self.engine.events()
+
+    def run(self, ticks: int) -> None:
+        for _ in range(ticks):
+            self.tick()
+
+    def stats(self, leg: str) -> protocol.LegStats:
+        stats = self.apply(protocol.GetStats(legs=True))
+        assert stats is not None
+        return next(entry for entry in stats.leg_stats if entry.leg == leg)
+
+    def told(self, kind: type[protocol.Event]) -> list[protocol.Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def joined(frames: Iterable[Pcm]) -> Pcm:
+    return np.concatenate(list(frames))
