@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AGENT, CUSTOMER, COACH, SECRET = 440, 620, 880, 1300
 TONES = (AGENT, CUSTOMER, COACH, SECRET)
+LEAK = -30
+"""dBFS: one leaked frame of a tone measures -18 in a 40 ms window, a cut through other tones at most -35."""
 _names = (f"call-{number}" for number in itertools.count(1))
 
 
@@ -93,11 +96,11 @@ async def test_a_coached_call_is_heard_recorded_and_told_as_it_should_be(world: 
     for phone in (agent, customer, coach):
         await phone.call_over()
 
-    assert not ear.tone_spans(customer.heard.all(), COACH, above=-60), "the customer heard the coach"
+    assert not ear.tone_spans(customer.heard.all(), COACH, above=LEAK), "the customer heard the coach"
 
     samples = await world.download(done)
     assert ear.tones(samples, TONES) == {AGENT, CUSTOMER, COACH}
-    assert not ear.tone_spans(samples, SECRET, above=-60), "the paused time is in the file"
+    assert not ear.tone_spans(samples, SECRET, above=LEAK), "the paused time is in the file"
     assert done.parameters["RecordingUUID"] == started.recording_id
     listed = await asyncio.to_thread(world.client.recordings.get, started.recording_id)
     assert float(listed.recording_duration_ms) == len(samples) / sources.RATE * 1000
@@ -243,10 +246,10 @@ async def test_a_phone_that_holds_and_resumes_is_heard_again(world: World) -> No
     await call.add("agent", agent)
     await call.add("customer", customer)
     await hears(customer, {AGENT}, TONES)
-    packets = customer.heard.packets
-    customer.holds()
-    await eventually(lambda: customer.heard.packets == packets or _still(customer), what="the server's silence")
-    customer.resumes()
+    await customer.holds()
+    await eventually(lambda: _still(customer), what="the server's silence")
+    await hears(agent, {CUSTOMER}, TONES)
+    await customer.resumes()
     await hears(customer, {AGENT}, TONES)
     await hears(agent, {CUSTOMER}, TONES)
     await call("stop")
@@ -255,9 +258,7 @@ async def test_a_phone_that_holds_and_resumes_is_heard_again(world: World) -> No
 
 def _still(phone: VirtualPhone) -> bool:
     """Whether nothing came within the last 200 ms."""
-    from time import monotonic_ns
-
-    now = monotonic_ns()
+    now = time.monotonic_ns()
     return not phone.heard.between(now - 200_000_000, now).any()
 
 

@@ -112,11 +112,11 @@ async def test_a_caller_gives_up_on_a_phone_that_rings_out(alice: VirtualPhone, 
 async def test_hold_and_resume(alice: VirtualPhone, bob: VirtualPhone) -> None:
     await alice.calls(bob.address)
     await hears(alice, {620}, TONES)
-    alice.holds()
-    await eventually(lambda: bob.held_by_peer, what="hold")
+    await alice.holds()
+    assert bob.held_by_peer
     await hears(alice, set(), TONES)
-    alice.resumes()
-    await eventually(lambda: not bob.held_by_peer, what="resume")
+    await alice.resumes()
+    assert not bob.held_by_peer
     await hears(alice, {620}, TONES)
     await hears(bob, {440}, TONES)
 

@@ -105,6 +105,7 @@ class VirtualPhone:
         self._session = int(self._mint.digits(9))
         self._timer: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
+        self._update: events.Updated | events.UpdateRefused | None = None
         self._registration: events.RegistrationSucceeded | events.RegistrationFailed | None = None
         self.port = 0
 
@@ -218,13 +219,13 @@ class VirtualPhone:
         """End the call, or give up calling, or refuse what rings."""
         self._sip.hangup(self._call)
 
-    def holds(self) -> None:
-        """Put the other end on hold by re-INVITE (``a=sendonly``)."""
-        self._reinvite("sendonly")
+    async def holds(self) -> None:
+        """Put the other end on hold by re-INVITE (``a=sendonly``). Raises :class:`CallFailed` if refused."""
+        await self._reinvite("sendonly")
 
-    def resumes(self) -> None:
+    async def resumes(self) -> None:
         """Take it off hold again."""
-        self._reinvite("sendrecv")
+        await self._reinvite("sendrecv")
 
     async def registers(self, domain: str, username: str, password: str, *, timeout: float = 5.0) -> None:
         """Register at ``domain`` (``HOST:PORT``), stay registered, and call under that name from now on.
@@ -250,7 +251,10 @@ class VirtualPhone:
             case events.Reinvited(call=self._call):
                 self._reinvited(event)
             case events.Updated(call=self._call):
+                self._update = event
                 self._audio.change(read_answer(self._offer, event.sdp))
+            case events.UpdateRefused(call=self._call):
+                self._update = event
             case events.Rejected(call=self._call) | events.Cancelled(call=self._call) | events.Ended(call=self._call):
                 self._over(event)
             case events.RegistrationSucceeded() | events.RegistrationFailed():
@@ -319,9 +323,12 @@ class VirtualPhone:
         self.state, self.ended = "idle", event
         self._audio.end()
 
-    def _reinvite(self, direction: Direction) -> None:
-        self._offer = self._make_offer(direction)
+    async def _reinvite(self, direction: Direction) -> None:
+        self._offer, self._update = self._make_offer(direction), None
         self._sip.reinvite(self._call, self._offer)
+        await self._until(lambda: self._update is not None or self.state == "idle", 10.0)
+        if isinstance(self._update, events.UpdateRefused):
+            raise CallFailed(self._update.status, self._update.reason)
 
     def _make_offer(self, direction: Direction = "sendrecv") -> bytes:
         self._version += 1

@@ -12,6 +12,7 @@ The server writes ``{data}/server.json`` when it can take calls; that is how its
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -129,8 +130,9 @@ class ServerProcess:
         """GET with the account's credentials: recordings. Raises :class:`ServerFailed` with the answer if not 200."""
         import aiohttp
 
-        auth = aiohttp.BasicAuth(self.address.auth_id, self.address.auth_token)
-        async with aiohttp.ClientSession(auth=auth) as http, http.get(url) as answer:
+        account = f"{self.address.auth_id}:{self.address.auth_token}"
+        headers = {"Authorization": f"Basic {base64.b64encode(account.encode()).decode()}"}
+        async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as answer:
             body = await answer.read()
         if answer.status != 200:
             raise ServerFailed(f"{url} answered {answer.status}: {body[:500].decode(errors='replace')}")
