@@ -180,8 +180,8 @@ async def test_an_inbound_call_is_put_in_by_its_answer_document(world: World) ->
     await call.add("agent", agent)
     await hears(caller, {AGENT}, TONES)
     await hears(agent, {CUSTOMER}, TONES)
-    asked = world.sink.received[0]
-    assert (asked.path, asked.parameters["Direction"], asked.signature.valid) == ("/answer", "inbound", True)
+    asked = next(one for one in world.sink.received if one.path == "/answer")
+    assert (asked.parameters["Direction"], asked.signature.valid) == ("inbound", True)
     caller.hangs_up()
     await world.sink.wait_for("MPCEnd")
     await agent.call_over()
