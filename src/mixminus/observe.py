@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,8 +13,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-if TYPE_CHECKING:
-    from mixminus.server import Server
+from mixminus.calls.service import Service
+from mixminus.media.client import MediaClient
+from mixminus.sip.endpoint import SipEndpoint
+from mixminus.webhooks.deliver import Deliverer
+
+
+class Running(Protocol):
+    """The parts of a running server that are looked at."""
+
+    service: Service
+    media: MediaClient
+    sip: SipEndpoint
+    deliverer: Deliverer
 
 
 @dataclass
@@ -26,7 +37,7 @@ class Observed:
 class _Parts(Collector):
     """Asks the parts for their figures when Prometheus asks us."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Running) -> None:
         self._server = server
 
     def collect(self) -> Iterable[Metric]:
@@ -81,7 +92,7 @@ def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(name, text, value=value)
 
 
-def routes(observed: Observed, server: Server) -> Sequence[BaseRoute]:
+def routes(observed: Observed, server: Running) -> Sequence[BaseRoute]:
     registry = CollectorRegistry()
     registry.register(_Late(server, observed))
 
@@ -99,7 +110,7 @@ def routes(observed: Observed, server: Server) -> Sequence[BaseRoute]:
 class _Late(_Parts):
     """Registered before the server is up: says nothing until it is."""
 
-    def __init__(self, server: Server, observed: Observed) -> None:
+    def __init__(self, server: Running, observed: Observed) -> None:
         super().__init__(server)
         self._observed = observed
 
