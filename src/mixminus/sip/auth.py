@@ -123,7 +123,7 @@ class DigestServer:
 
     MAX_NONCES = 10_000
 
-    def __init__(self, realm: str, secret: str, algorithms: Sequence[str] = ("MD5", "SHA-256")) -> None:
+    def __init__(self, realm: str, secret: str, algorithms: Sequence[str] = ("MD5",)) -> None:
         self._realm = realm
         self._secret = secret.encode()
         self._algorithms = tuple(algorithms)

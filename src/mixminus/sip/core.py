@@ -40,7 +40,11 @@ class AgentConfig:
     credentials: Callable[[str], Account | None]
     authenticate: Callable[[Request], bool] | None = None
     session_expires: int = 1800
-    digest_algorithms: tuple[str, ...] = ("MD5", "SHA-256")
+    digest_algorithms: tuple[str, ...] = ("MD5",)
+    """What challenges offer, in order of preference; ``SHA-256`` is the other one known.
+
+    MD5 alone by default: baresip 1.0 gives up registering if any challenge names an algorithm it does not know.
+    """
     max_calls: int = 10_000
     max_transactions: int = 50_000
     idle_seconds: float = 900.0

@@ -29,6 +29,7 @@ class SipEndpoint:
     ``handler`` is called for each event, in order, never from inside a command. ``credentials(username)`` gives the
     account of an endpoint that may register; ``authenticate(request)`` says whether an INVITE must prove its sender
     (default: if its From or Contact user has an account). ``session_expires``: seconds, 0 for no session timers.
+    ``digest_algorithms``: what challenges offer, ``MD5`` and ``SHA-256`` are known.
     ``public_host``: the address to write into messages, when it is not the one bound to (NAT).
     """
 
@@ -44,6 +45,7 @@ class SipEndpoint:
         user_agent: str = "mixminus",
         authenticate: Callable[[Request], bool] | None = None,
         public_host: str = "",
+        digest_algorithms: tuple[str, ...] = ("MD5",),
     ) -> None:
         self._clock = clock
         self._handler = handler
@@ -57,6 +59,7 @@ class SipEndpoint:
             credentials=credentials,
             authenticate=authenticate,
             session_expires=session_expires,
+            digest_algorithms=digest_algorithms,
         )
         self.agent = SipAgent(config, mint)
         self._connections = Connections(self._on_stream_opened, self._on_stream_data, self._on_stream_closed)

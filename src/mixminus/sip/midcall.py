@@ -214,6 +214,8 @@ class Midcall:
         core.respond(transaction, 200, now)
         if call.invite is not None and not call.invite.has_final:
             core.respond(call.invite, 487, now, to_tag=call.local_tag)
+        elif call.invite is not None:
+            core.layer.acknowledge(call.invite, now)  # whoever says BYE has seen the 2xx, though the ACK was lost
         status, reason = cause_of(transaction.request)
         if call.phase is Phase.INCOMING:
             core.tell_end(call, Cancelled(call.id, reason))
