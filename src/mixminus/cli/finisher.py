@@ -16,7 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     from mixminus.recording.finisher import be_humble, serve  # late: --help needs no numpy
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the control process decides
+    for name in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group or service; the control process decides
+        signal.signal(name, signal.SIG_IGN)
     be_humble()
     with socket.socket(fileno=options.fd) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
         serve(connection)
