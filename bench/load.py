@@ -222,7 +222,13 @@ class Load:
             if peak > MARK_LEVEL and speaker in self.marked_at:
                 self.delays_ms.append((now_ns - self.marked_at.pop(speaker)) / 1e6)
 
+    def drain(self) -> None:
+        """Throw away what was sent here before the start, when nobody read."""
+        while self._recvmmsg(self._fd, self._in.ctypes.data, 1024, _MSG_DONTWAIT, None) > 0:
+            pass
+
     def run(self) -> None:
+        self.drain()
         sleep_until = sleeper()
         start_ns = time.monotonic_ns() + 20_000_000
         for step in range(round(self.plan.seconds * 1e9 / PHASE_NS)):

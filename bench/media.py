@@ -163,6 +163,12 @@ async def measure_floor(name: str, command: Sequence[str], participants: int, se
     return Measured(name, load * 1e6 / TICKS_PER_SECOND / peers, result)
 
 
+async def compile_c(compiler: str, source: Path, program: Path) -> None:
+    process = await asyncio.create_subprocess_exec(compiler, "-O2", "-o", program, source)
+    if await process.wait() != 0:
+        raise SystemExit(f"{source} could not be compiled; see above")
+
+
 def wrong_hearing(result: Result, rooms: int) -> list[str]:
     """What sampled peers heard that they should not have, or did not hear."""
     problems = []
@@ -227,7 +233,7 @@ async def run(participants: int, seconds: float, pool: int, floors: bool) -> Non
             rows.append(await measure_floor("floor, Python", python, participants, seconds, pool))
         if floors and (compiler := shutil.which("cc") or shutil.which("gcc")):
             source, program = Path(__file__).with_name("floor.c"), folder / "floor"
-            await asyncio.to_thread(subprocess.run, [compiler, "-O2", "-o", program, source], check=True)
+            await compile_c(compiler, source, program)
             rows.append(await measure_floor("floor, C", [str(program)], participants, seconds, pool))
     show(rows, participants, seconds)
     problems = wrong_hearing(rows[0].result, participants // SEATS)

@@ -5,8 +5,9 @@ Many legs share a port and are told apart by the peer's address; :class:`PortBoo
 
 from __future__ import annotations
 
-import os
+import contextlib
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ RECEIVE_BUFFER = 8 * 1024 * 1024
 SEND_BUFFER = 4 * 1024 * 1024
 _SO_RCVBUFFORCE = 33
 _SO_SNDBUFFORCE = 32
+_IP_MTU_DISCOVER = 10
+_IP_PMTUDISC_PROBE = 3
 
 
 def open_pools(host: str, ports: tuple[int, int], *, workers: int, size: int) -> list[list[socket.socket]]:
@@ -59,6 +62,9 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        elif sys.platform == "linux":
+            # Audio packets fit every path: marking them "don't fragment" spares the kernel choosing an IP id for each.
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
         _buffer(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
         _buffer(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE, SEND_BUFFER)
         sock.bind((host, port))
@@ -71,9 +77,13 @@ def _bind(host: str, port: int) -> socket.socket:
 
 def _buffer(sock: socket.socket, option: int, forced_option: int, size: int) -> None:
     """As large as allowed: the forced option passes the system's maximum where we may use it."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, forced_option if os.name == "posix" else option, size)
-    except OSError:
+    if sys.platform == "linux":
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced_option, size)
+            return
+        except PermissionError:
+            pass
+    with contextlib.suppress(OSError):  # some systems refuse a size over the maximum instead of cutting it
         sock.setsockopt(socket.SOL_SOCKET, option, size)
 
 

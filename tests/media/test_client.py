@@ -1,0 +1,388 @@
+"""The control process's side with real worker processes: started, spoken to, killed, replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixminus.errors import ConfigurationError, MediaError
+from mixminus.media import endpoint
+from mixminus.media.client import MediaClient
+from mixminus.media.codecs import g711
+from mixminus.media.protocol import (
+    CloseLeg,
+    Event,
+    Hearing,
+    LegLatched,
+    MoveLeg,
+    OpenLeg,
+    Play,
+    PlayEnded,
+    SetHearing,
+    SpeakStart,
+    SpeakStop,
+    StartTap,
+    StopPlay,
+    StopTap,
+    TapClosed,
+)
+from mixminus.recording.spool import segment_files
+from mixminus.recording.timeline import timeline
+from mixminus.testing import ear
+
+PATIENCE = 15.0
+
+
+class Phone:
+    """Talks a tone every 20 ms and keeps what it hears."""
+
+    def __init__(self, hz: float) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        self.server: tuple[str, int] | None = None
+        self.heard: list[bytes] = []
+        self.senders: set[tuple[str, int]] = set()
+        self.more = asyncio.Event()
+        t = np.arange(8000) / 8000
+        self._audio = g711.ENCODE[0][(6000 * np.sin(2 * np.pi * hz * t)).astype(np.int16).view(np.uint16)]
+        self._task = asyncio.create_task(self._talk())
+        asyncio.get_running_loop().add_reader(self.socket, self._listen)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.socket.getsockname()
+        return str(host), int(port)
+
+    async def _talk(self) -> None:
+        loop, sent = asyncio.get_running_loop(), 0
+        start = loop.time()
+        while True:
+            at = sent % 50 * 160
+            header = b"\x80\x00" + (sent & 0xFFFF).to_bytes(2, "big") + (sent * 160).to_bytes(4, "big") + b"tone"
+            if self.server is not None:
+                self.socket.sendto(header + self._audio[at : at + 160].tobytes(), self.server)
+            sent += 1
+            await asyncio.sleep(max(0.0, start + sent * 0.02 - loop.time()))
+
+    def _listen(self) -> None:
+        data, sender = self.socket.recvfrom(2000)
+        self.heard.append(data[12:])
+        self.senders.add(sender)
+        self.more.set()
+
+    async def hears(self, tones: set[float], candidates: Sequence[float]) -> None:
+        """Wait until the last fifth of a second holds exactly these tones."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                self.more.clear()
+                await self.more.wait()
+                pcm = g711.DECODE[0][np.frombuffer(b"".join(self.heard[-10:]), np.uint8)]
+                if len(self.heard) >= 10 and ear.tones(pcm, candidates, above=-30) == tones:
+                    return
+
+    def close(self) -> None:
+        self._task.cancel()
+        asyncio.get_running_loop().remove_reader(self.socket)
+        self.socket.close()
+
+
+class Scene:
+    """A media client, what it told, and phones."""
+
+    def __init__(self, **options: int) -> None:
+        self.told: list[Event] = []
+        self.lost: list[tuple[int, frozenset[str]]] = []
+        self._news = asyncio.Event()
+        self.phones: list[Phone] = []
+        self.client = MediaClient(
+            host="127.0.0.1",
+            ports=(34000, 36000),
+            pool=options.get("pool", 4),
+            workers=options.get("workers", 1),
+            on_event=self._tell,
+            on_worker_lost=self._lose,
+        )
+
+    def _tell(self, event: Event) -> None:
+        self.told.append(event)
+        self._news.set()
+
+    def _lose(self, worker: int, rooms: frozenset[str]) -> None:
+        self.lost.append((worker, rooms))
+        self._news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+    def count(self, kind: type[Event]) -> int:
+        return sum(isinstance(event, kind) for event in self.told)
+
+    async def phone(self, leg: str, hz: float, room: str = "r", latch: bool = False) -> Phone:
+        phone = Phone(hz)
+        self.phones.append(phone)
+        remote = ("127.0.0.9", 9) if latch else phone.address
+        hosts = ("127.0.0.1",) if latch else ()
+        phone.server = self.client.reserve(room, leg, remote=remote, latchable=latch)
+        port = phone.server[1]
+        await self.client.send(OpenLeg(leg=leg, room=room, port=port, remote=remote, latch_hosts=hosts, talk=1, hear=1))
+        return phone
+
+    async def replaced(self, worker: int = 0) -> None:
+        """Wait for an answer of the new worker."""
+        async with asyncio.timeout(PATIENCE):
+            await self.client.fresh_stats()
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene()
+    await made.client.start()
+    yield made
+    await made.client.stop()
+    for phone in made.phones:
+        phone.close()
+
+
+def command_line(pid: int | None) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+
+
+def kill(client: MediaClient, worker: int = 0) -> None:
+    pid = client.pids()[worker]
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_worker_can_be_told_from_the_rest_by_its_command_line(scene: Scene) -> None:
+    (pid,) = scene.client.pids()
+    assert b"mixminus media worker --index 0" in command_line(pid)
+
+
+async def test_a_killed_worker_is_replaced_and_the_call_goes_on(scene: Scene, tmp_path: Path) -> None:
+    client, tones = scene.client, (500.0, 900.0)
+    a, b = await scene.phone("a", 500), await scene.phone("b", 900, latch=True)
+    await client.send(StartTap(tap="t", room="r", hear=1, spool=str(tmp_path / "t")))
+    await client.send(Play(player="prompt", room="r", source="silence:60000", talk=2))
+    await client.send(Play(player="music", room="r", source="music", talk=2, loop=True))
+    await a.hears({900.0}, tones)
+    await b.hears({500.0}, tones)
+    await scene.until(lambda: scene.count(SpeakStart) == 2)
+    latched = [event for event in scene.told if isinstance(event, LegLatched) and event.leg == "b"]
+    assert [event.remote for event in latched] == [b.address]
+    senders = set(b.senders)
+
+    loop = asyncio.get_running_loop()
+    died = loop.time()
+    kill(client)
+    await scene.until(lambda: bool(scene.lost))
+    answer = asyncio.ensure_future(client.send(SetHearing(room="r", legs=(Hearing("a", 1, 1),))))
+    assert scene.lost == [(0, frozenset({"r"}))]
+    assert scene.count(SpeakStop) == 2
+    assert [event.player for event in scene.told if isinstance(event, PlayEnded)] == ["prompt"]
+    await answer  # given while there was no worker
+    gone = loop.time() - died
+    for phone in (a, b):
+        phone.heard.clear()
+    await a.hears({900.0}, tones)
+    await b.hears({500.0}, tones)
+    assert b.senders == senders  # from the same port as ever
+    assert client.restarts() == (1,)
+    assert gone < 5  # typically 0.3 s; the machine may be busy
+
+    await client.send(StopTap(tap="t"))
+    await scene.until(lambda: scene.count(TapClosed) == 1)
+    told = timeline([path.read_bytes() for path in segment_files(tmp_path / "t")])
+    assert [marker.kind for marker in told.markers] == ["gap"]
+    assert told.ended
+    assert 0.1 < told.markers[0].samples / 8000 < gone + 1
+
+
+async def test_what_the_mirror_forgot_is_not_brought_back(scene: Scene) -> None:
+    client = scene.client
+    a, b = await scene.phone("a", 500), await scene.phone("b", 900)
+    await scene.phone("c", 1300)
+    await client.send(CloseLeg(leg="c"))
+    await client.send(SetHearing(room="r", legs=(Hearing("a", 0, 1), Hearing("b", 1, 1))))
+    kill(client)
+    await scene.until(lambda: bool(scene.lost))
+    await scene.replaced()
+    a.heard.clear()
+    b.heard.clear()
+    await a.hears({900.0}, (500.0, 900.0, 1300.0))
+    await b.hears(set(), (500.0, 900.0, 1300.0))
+    (stats,) = await client.fresh_stats(legs=True)
+    assert stats is not None
+    assert {leg.leg for leg in stats.leg_stats} == {"a", "b"}
+
+
+async def test_a_tap_killed_while_closing_is_closed_by_the_replacement(scene: Scene, tmp_path: Path) -> None:
+    await scene.phone("a", 500)
+    await scene.client.send(StartTap(tap="t", room="r", hear=1, spool=str(tmp_path / "t")))
+    stopping = asyncio.ensure_future(scene.client.send(StopTap(tap="t")))
+    kill(scene.client)
+    await stopping
+    await scene.until(lambda: scene.count(TapClosed) == 1)
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "HANG_SECONDS", 0.2)
+    monkeypatch.setattr(endpoint, "WATCH_SECONDS", 0.05)
+    kill(scene.client)  # so that the watch of the next one is impatient
+    await scene.until(lambda: len(scene.lost) >= 1)
+    monkeypatch.setattr(endpoint, "HANG_SECONDS", 5.0)
+    await scene.replaced()
+    monkeypatch.setattr(endpoint, "HANG_SECONDS", 0.2)
+    (pid,) = scene.client.pids()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await scene.until(lambda: len(scene.lost) >= 2)
+    monkeypatch.setattr(endpoint, "HANG_SECONDS", 10.0)
+    await scene.replaced()
+    assert scene.client.pids() != (pid,)
+
+
+async def test_signals_of_the_process_group_do_not_end_a_worker(scene: Scene) -> None:
+    (pid,) = scene.client.pids()
+    assert pid is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(pid, number)
+    await scene.client.fresh_stats()
+    assert scene.client.pids() == (pid,)
+    assert scene.lost == []
+
+
+async def test_stopping_finishes_the_spools_and_ends_the_processes(tmp_path: Path) -> None:
+    scene = Scene(workers=2)
+    await scene.client.start()
+    pids = scene.client.pids()
+    await scene.phone("a", 500)
+    await scene.client.send(StartTap(tap="t", room="r", hear=1, spool=str(tmp_path / "t")))
+    await scene.client.stop()
+    scene.phones[0].close()
+    for pid in pids:
+        assert pid is not None
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert timeline([path.read_bytes() for path in segment_files(tmp_path / "t")]).ended
+    with pytest.raises(MediaError, match="not running"):
+        scene.client.place("r")
+
+
+CONTROL = """
+import asyncio, sys
+from mixminus.media.client import MediaClient
+from mixminus.media.protocol import StartTap
+
+async def main():
+    client = MediaClient(host="127.0.0.1", ports=(34000, 36000), pool=1, on_event=print)
+    await client.start()
+    await client.send(StartTap(tap="t", room="r", hear=1, spool=sys.argv[1]))
+    print(client.pids()[0], flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_when_the_control_process_is_killed_the_worker_finishes_its_spools_and_goes(tmp_path: Path) -> None:
+    control = subprocess.Popen([sys.executable, "-c", CONTROL, str(tmp_path / "t")], stdout=subprocess.PIPE, text=True)
+    assert control.stdout is not None
+    worker = os.pidfd_open(int(control.stdout.readline()))
+    control.kill()
+    control.wait()
+    control.stdout.close()
+    readable, _, _ = select.select([worker], [], [], PATIENCE)
+    os.close(worker)
+    assert readable, "the worker is still there"
+    assert timeline([path.read_bytes() for path in segment_files(tmp_path / "t")]).ended
+
+
+async def test_rooms_spread_over_workers_and_stay_whole() -> None:
+    scene = Scene(workers=2)
+    client = scene.client
+    await client.start()
+    try:
+        await scene.phone("a", 500, room="r")
+        await scene.phone("b", 900, room="s")
+        await scene.phone("c", 1300, room="r")
+        assert client.place("r") != client.place("s")
+        with pytest.raises(MediaError, match="it cannot go there"):
+            await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
+        await client.send(MoveLeg(leg="c", room="t", talk=1, hear=1))
+        assert client.place("t") == client.place("r")
+        kill(client, client.place("s"))
+        await scene.until(lambda: bool(scene.lost))
+        assert scene.lost == [(client.place("s"), frozenset({"s"}))]
+        stats = await client.fresh_stats()
+        assert [part.legs if part else None for part in stats][client.place("s")] == 1
+    finally:
+        await client.stop()
+        for phone in scene.phones:
+            phone.close()
+
+
+async def test_mistakes_are_named_before_they_travel(scene: Scene) -> None:
+    client = scene.client
+    for wrong, text in (
+        (CloseLeg(leg="x"), "no leg x"),
+        (StopTap(tap="x"), "no tap x"),
+        (SetHearing(room="x", legs=()), "no room x"),
+        (OpenLeg(leg="x", room="r", port=1, remote=None), "no leg x"),
+    ):
+        with pytest.raises(MediaError, match=text):
+            await client.send(wrong)
+    await client.send(StopPlay(player="ended by itself"))
+    _, port = client.reserve("r", "a", remote=None, latchable=True)
+    with pytest.raises(MediaError, match=f"not the one reserved for it, {port}"):
+        await client.send(OpenLeg(leg="a", room="r", port=port + 1, remote=None))
+    with pytest.raises(MediaError, match="IP versions differ"):
+        client.reserve("r", "b", remote=("::1", 4000), latchable=False)
+    with pytest.raises(MediaError, match="nowhere\\.wav"):
+        await client.send(Play(player="p", room="r", source="/nowhere.wav", talk=1))
+    client.release("a")
+    client.release("a")
+
+
+async def test_a_receiver_that_raises_costs_nobody_else(scene: Scene) -> None:
+    def bad(event: Event) -> None:
+        scene._tell(event)
+        raise ZeroDivisionError
+
+    scene.client._on_event = bad
+    for number in range(2):
+        await scene.client.send(Play(player=f"p{number}", room="r", source="beep:1", talk=1))
+    await scene.until(lambda: scene.count(PlayEnded) == 2)
+    assert scene.client.counters.failed_callbacks == 2
+
+
+async def test_a_worker_that_cannot_start_is_an_error_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spawn(index: int, control: socket.socket, rtp: Sequence[socket.socket]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+
+    monkeypatch.setattr(endpoint, "START_SECONDS", 0.5)
+    client = MediaClient(host="127.0.0.1", ports=(34000, 36000), pool=1, on_event=lambda _: None, spawn=spawn)
+    with pytest.raises(MediaError, match="media worker 0 did not start"):
+        await client.start()
+
+
+async def test_ports_that_are_all_taken_are_the_operators_to_mend() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        client = MediaClient(host="127.0.0.1", ports=(port, port), on_event=lambda _: None)
+        with pytest.raises(ConfigurationError, match="rtp_ports"):
+            await client.start()
