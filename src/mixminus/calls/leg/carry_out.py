@@ -21,7 +21,7 @@ from mixminus.calls.inputs import (
     LegInput,
     TimedOut,
 )
-from mixminus.errors import NotFound, OutboundError
+from mixminus.errors import MixminusError, NotFound, OutboundError
 
 if TYPE_CHECKING:
     from mixminus.calls.service import Service
@@ -128,19 +128,20 @@ class LegEffects:
             request_uuid=effect.join.request_uuid,
         )
         answer = self._service.post_mpc(live.mpc_uuid, request)
-        answer.add_done_callback(lambda future: self._admission(call_uuid, effect, future))
+        self._service.spawn(self._admission(call_uuid, effect, answer))
 
-    def _admission(self, call_uuid: str, effect: effects.JoinMpc, answer: asyncio.Future[Any]) -> None:
-        if answer.cancelled():
-            return
-        error = answer.exception()
-        if error is None:
-            self._service.post_leg(call_uuid, Admission(answer.result()))
-        elif isinstance(error, MpcOver) and not effect.join.uuid and call_uuid in self._service.legs:
-            self._service.spawn(self._join(call_uuid, effect))  # the name is free again: a new call under it
-        else:
+    async def _admission(self, call_uuid: str, effect: effects.JoinMpc, answer: asyncio.Future[Any]) -> None:
+        try:
+            entered = await answer
+        except MpcOver as error:
+            if not effect.join.uuid and call_uuid in self._service.legs:
+                await self._join(call_uuid, effect)  # the name is free again: a new call under it
+                return
+            entered = Entered(False, reason=str(error))
+        except MixminusError as error:
             log.error("a leg could not enter", call_uuid=call_uuid, error=str(error))
-            self._service.post_leg(call_uuid, Admission(Entered(False, reason=str(error))))
+            entered = Entered(False, reason=str(error))
+        self._service.post_leg(call_uuid, Admission(entered))
 
     async def _leave(self, call_uuid: str, effect: effects.LeaveMpc) -> None:
         live = self._service.legs[call_uuid]
