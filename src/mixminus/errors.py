@@ -14,6 +14,7 @@
     ├── ProtocolError             the remote peer's: malformed SIP, SDP, RTP, XML
     ├── MediaError                the media engine refused a command
     ├── StorageError              disk or object store: full, unwritable, unreachable
+    ├── SoundError                a sound cannot be fetched, decoded or spoken; names the URL or voice and why
     └── OutboundError             a URL of the customer's could not be fetched; carries the stage that failed
 
 Hostile input is a value or one of these; a broken invariant is an ``AssertionError`` and a crash.
@@ -80,6 +81,10 @@ class MediaError(MixminusError):
 
 class StorageError(MixminusError):
     """Disk or object store: full, unwritable, unreachable."""
+
+
+class SoundError(MixminusError):
+    """A sound cannot be fetched, decoded or spoken. The text names the URL or voice, and the reason."""
 
 
 class OutboundError(MixminusError):

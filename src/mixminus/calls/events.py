@@ -152,6 +152,15 @@ class MemberLeftForAction(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The leg's own values, filled in when the request is made."""
 
 
+class SoundRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The parameters of a request for music, a prompt or another sound (API reference 4.7); fetched, not queued."""
+
+    mpc_uuid: str = ""
+    mpc_name: str = ""
+    member: MemberSnapshot = MemberSnapshot()
+    call: CallEvent | None = None
+
+
 class AsyncResponse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The real answer of an API request that asked for one at a ``callback_url`` (asynchronous mode)."""
 
@@ -163,5 +172,5 @@ class AsyncResponse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 Event: TypeAlias = MpcEvent | RecordingEvent | CallEvent | AsyncResponse
 """What an outbox row can hold."""
 
-DocumentRequest: TypeAlias = CallEvent | MemberLeftForAction
+DocumentRequest: TypeAlias = CallEvent | MemberLeftForAction | SoundRequest
 """What a fetch of call-control XML can carry."""

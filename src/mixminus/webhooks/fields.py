@@ -12,6 +12,7 @@ from mixminus.calls.events import (
     MemberLeftForAction,
     MpcEvent,
     RecordingEvent,
+    SoundRequest,
 )
 
 NO_CHARGE = "0.00000"
@@ -31,6 +32,8 @@ def callback_fields(event: Event | DocumentRequest, public_url: str) -> dict[str
             return _call(event)
         case MemberLeftForAction():
             return _member_left(event)
+        case SoundRequest():
+            return _sound(event)
         case AsyncResponse():
             return {"api_id": event.api_id, "response": event.response}
 
@@ -154,4 +157,14 @@ def _member_left(event: MemberLeftForAction) -> dict[str, str]:
         "ParticipantRole": event.member.role,
         "ParticipantJoinTime": timestamp(event.joined_at),
         "ParticipantEndTime": timestamp(event.left_at),
+    }
+
+
+def _sound(event: SoundRequest) -> dict[str, str]:
+    return ({} if event.call is None else _call(event.call)) | {
+        "MPCUUID": event.mpc_uuid,
+        "MPCName": event.mpc_name,
+        "MemberID": event.member.member_id,
+        "ParticipantCallUUID": event.member.call_uuid,
+        "ParticipantRole": event.member.role,
     }
