@@ -81,7 +81,7 @@ class MediaClient:
         spawn: Spawn = spawn_worker,
     ) -> None:
         self._host, self._ports, self._workers, self._pool = host, ports, workers, pool
-        self._advertised_host = advertised_host or host
+        self._advertised_host = advertised_host
         self._on_event, self._on_worker_lost = on_event, on_worker_lost
         self._clock, self._spawn = clock or SystemClock(), spawn
         self._handles: list[WorkerEndpoint] = []
@@ -138,7 +138,7 @@ class MediaClient:
         except MediaError:
             self._roster.drop("leg", leg)
             raise
-        return self._advertised_host, port
+        return self._advertised_host or handle.sockets[0].getsockname()[0], port
 
     def release(self, leg: str) -> None:
         """Give back what :meth:`reserve` took, for a leg never opened. An accepted ``CloseLeg`` does so by itself."""
@@ -238,8 +238,9 @@ class MediaClient:
         )
 
     def _check_family(self, remote: Address | None) -> None:
-        if remote is not None and parse_host(remote[0]).version != parse_host(self._host).version:
-            raise MediaError(f"{remote[0]} cannot be reached from media address {self._host}: the IP versions differ")
+        ours = self._handles[0].sockets[0].getsockname()[0]
+        if remote is not None and parse_host(remote[0]).version != parse_host(ours).version:
+            raise MediaError(f"{remote[0]} cannot be reached from media address {ours}: the IP versions differ")
 
     # -- what workers tell
 

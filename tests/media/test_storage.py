@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixminus.errors import MediaError
+from mixminus.media.storage import LONGEST_SECONDS, load_wav
+
+
+def write(path: Path, pcm: bytes, channels: int = 1, width: int = 2, rate: int = 8000) -> str:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(pcm)
+    return str(path)
+
+
+def test_samples_come_back_as_written(tmp_path: Path) -> None:
+    pcm = np.arange(-500, 500, dtype="<i2")
+    loaded = load_wav(write(tmp_path / "a.wav", pcm.tobytes()))
+    assert loaded.dtype == np.int16
+    assert (loaded == pcm).all()
+
+
+@pytest.mark.parametrize(("channels", "width", "rate"), [(2, 2, 8000), (1, 1, 8000), (1, 2, 16000)])
+def test_what_the_engine_cannot_play_is_refused(tmp_path: Path, channels: int, width: int, rate: int) -> None:
+    path = write(tmp_path / "a.wav", bytes(channels * width * 100), channels, width, rate)
+    with pytest.raises(MediaError, match=f"{channels} channels of {8 * width} bits at {rate} Hz; must be mono"):
+        load_wav(path)
+
+
+def test_what_is_no_prompt_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "junk.wav").write_bytes(b"RIFF\0\0\0\0WAVEjunk")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    for name in ("junk.wav", "empty.wav", "missing.wav"):
+        with pytest.raises(MediaError, match=name):
+            load_wav(str(tmp_path / name))
+    with pytest.raises(MediaError, match="longer than"):
+        load_wav(write(tmp_path / "long.wav", bytes(2 * 8000 * LONGEST_SECONDS + 2)))
