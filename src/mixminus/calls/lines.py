@@ -254,6 +254,7 @@ class SipLines:
     def _answered(self, event: sip.Answered) -> None:
         line = self._by_sip.get(event.call)
         if line is not None:
+            line.source = event.peer
             self.spawn(self._connect(line, event))
 
     async def _connect(self, line: _Line, event: sip.Answered) -> None:

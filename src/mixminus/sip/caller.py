@@ -17,7 +17,7 @@ from mixminus.sip.midcall import arm_session, send_bye
 from mixminus.sip.session_timer import parse_min_se, read_grant, request_headers
 from mixminus.sip.transaction import T1
 from mixminus.sip.transport import Hop, hop_of
-from mixminus.sip.uri import Uri, format_host_port, format_name_addr, parse_uri
+from mixminus.sip.uri import Uri, format_host_port, format_name_addr, is_address, parse_uri
 
 
 class Caller:
@@ -128,7 +128,8 @@ class Caller:
         self._confirm(call, dialog)
         call.peer_updates = "UPDATE" in response.values("allow")
         sdp = response.sdp or call.early_sdp
-        self._core.emit_for(call, Answered(call.id, sdp, tuple(response.headers)))
+        peer = exchange.hop.host if is_address(exchange.hop.host) else ""
+        self._core.emit_for(call, Answered(call.id, sdp, tuple(response.headers), peer))
         arm_session(self._core, call, read_grant(response), now)
 
     def _confirm(self, call: Call, dialog: Dialog) -> None:

@@ -51,6 +51,8 @@ class Answered(msgspec.Struct, frozen=True):
     call: str
     sdp: bytes
     headers: Headers
+    peer: str = ""
+    """IP address our INVITE was sent to; empty if it was a name. Media may come from there, whatever the SDP says."""
 
 
 class Rejected(msgspec.Struct, frozen=True):
