@@ -31,7 +31,6 @@ ausrc_channels 1
 auplay_channels 1
 rtp_ports 40000-41000
 jitter_buffer_type fixed
-net_interface lo
 module_path /usr/lib/baresip/modules
 module g711.so
 module aufile.so
@@ -75,7 +74,8 @@ async def _baresip(folder: Path, speech: sources.Samples, codec: str) -> AsyncIt
         await eventually(lambda: _is_ready(folder / "baresip.log"), timeout=10, what="baresip's start")
         yield f"sip:bare@127.0.0.1:{port}"
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
 
 

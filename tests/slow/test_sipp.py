@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from mixminus.testing.multiparty import MultiPartyCall
 from mixminus.testing.server import ServerProcess
@@ -16,6 +17,15 @@ from slow.support import free_udp_port, program, start
 pytestmark = pytest.mark.timeout(120)
 INBOUND = 50
 ROOMS, SEATS = 5, 5
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path, sink: CallbackSink) -> AsyncIterator[ServerProcess]:
+    """A server with a port for each call: sipp names one and the same media address for all of its calls."""
+    environment = {"MIXMINUS_DEFAULT_ANSWER_URL": sink.url("/answer"), "MIXMINUS_RTP_POOL": "64"}
+    async with ServerProcess(tmp_path / "server", environment=environment) as running:
+        sink.auth_token = running.address.auth_token
+        yield running
 
 
 async def test_fifty_inbound_calls_at_once_join_their_rooms(
