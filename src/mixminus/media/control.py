@@ -95,6 +95,7 @@ class Control:
         if row is None:
             return []
         self._players.stop(row)
+        self._taps.forget(row)
         self._release(PLAYER, row)
         return [protocol.PlayEnded(player, now_ns)]
 
@@ -157,6 +158,7 @@ class Control:
         self._demux.close(row)
         self._readers.forget(row)
         self._packetiser.forget(row)
+        self._taps.forget(row)
         self._release(LEG, row)
 
     def _set_hearing(self, command: protocol.SetHearing) -> None:
@@ -189,11 +191,12 @@ class Control:
     def _start_tap(self, command: protocol.StartTap, now_ns: int) -> None:
         self._refuse_known(TAP, command.tap)
         hear = _mask("hear", command.hear)
+        leg = self._row(LEG, command.leg) if command.leg else -1
         sink = self._open_tap(command, now_ns)
         row = self._state.claim(TAP, command.tap)
         self._rows[TAP][command.tap] = row
-        self._enter(row, command.room, 0, hear)
-        self._taps.open(row, sink, command.paused)
+        self._enter(row, command.room, 0, 0 if command.leg else hear)
+        self._taps.open(row, sink, command, leg)
 
     def _leg_stats(self, name: str, row: int) -> protocol.LegStats:
         state = self._state

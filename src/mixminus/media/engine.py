@@ -54,7 +54,7 @@ class Engine:
         self._demux = Demux(state)
         self._readers = KeyReaders()
         self._players = Players(state, load_prompt)
-        self._taps = Taps()
+        self._taps = Taps(state)
         self._packetiser = Packetiser(state)
         self._mixer = Mixer(state.capacity)
         self._control = Control(

@@ -36,7 +36,7 @@ MAX_WAVES: Final = 32
 """Packets of one leg taken in one tick; a flood beyond that is dropped."""
 MAX_DELAY: Final = 20
 """Slots (200 ms): the most that a jittery network may make us hold back."""
-_OVERFULL: Final = MAX_DELAY + 6
+_OVERFULL: Final = MAX_DELAY + FRAME_SLOTS
 _RESTART_AFTER: Final = 10
 """Slots without audio after which the next packet begins a new talk spurt, with a delay of our choice."""
 _RESEQUENCED: Final = 1000
@@ -217,6 +217,7 @@ def _place(
     state.margin[row[rewind]] = np.minimum(margin + late_by, MAX_DELAY)[rewind]
     late = ~newest & ~twice & (slot + count <= play)
     state.late[row] += late
+    _hold_back(state, row[late & (end - play < MAX_DELAY)])
     state.duplicate[row] += twice
 
     _close_gap(state, row, newest, newest & (step == 1) & ~fresh, gap, end)
@@ -262,6 +263,12 @@ def _restarted(state: MediaState, batch: Arrivals, slot: Slots, step: NDArray[np
     state.suspect[row] = np.where(stale & ~proven, next_sequence, -1)
     restarted: Flags = running & (back | leap | proven)
     return restarted
+
+
+def _hold_back(state: MediaState, row: Index) -> None:
+    """A packet came too late although later ones were in time: one frame more of delay would have saved it."""
+    state.hold[row] = FRAME_SLOTS
+    state.margin[row] = np.minimum(state.margin[row] + FRAME_SLOTS, MAX_DELAY)
 
 
 def _close_gap(state: MediaState, row: Index, newest: Flags, silence: Flags, gap: Slots, end: Slots) -> None:

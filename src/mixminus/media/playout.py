@@ -35,7 +35,8 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     first = state.play[row]
     number = first[:, None] + _HALVES
     place = row[:, None] * SLOTS + number % SLOTS
-    present: Flags = state.stamp.reshape(-1)[place] == number
+    hold = state.hold[row]
+    present: Flags = (state.stamp.reshape(-1)[place] == number) & (hold == 0)[:, None]
     whole = np.logical_and.reduce(present, axis=1)
     heard = state.talk[row] != 0
     state.good[row[whole]] = first[whole] + 1
@@ -46,7 +47,8 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
         hole = np.flatnonzero(~whole)
         patched, patch = _conceal(state, row[hole], number[hole], place[hole], present[hole], heard[hole])
         rows, pcm = np.concatenate((rows, patched)), np.concatenate((pcm, patch))
-    state.play[row] = first + FRAME_SLOTS
+    state.play[row] = first + FRAME_SLOTS - hold
+    state.hold[row] = 0
     _shrink(state, row, whole, first, tick, rows, pcm)
     state.slack[row] = np.minimum(state.slack[row], state.end[row] - state.play[row])
     return rows, pcm

@@ -58,6 +58,7 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "play": ((), np.int64, 0),
     "margin": ((), np.int64, FRAME_SLOTS),
     "slack": ((), np.int64, FOREVER),
+    "hold": ((), np.int64, 0),
     "quiet_from": ((), np.int64, NEVER),
     "quiet_to": ((), np.int64, NEVER),
     "good": ((), np.int64, NEVER),
@@ -135,6 +136,8 @@ class MediaState:
     """Slots of delay with which a talk spurt begins; follows what the network needed."""
     slack: NDArray[np.int64]
     """Least number of slots left over after a tick, in the present window."""
+    hold: NDArray[np.int64]
+    """Slots of concealment still to be put in, so that the delay grows."""
     quiet_from: NDArray[np.int64]
     quiet_to: NDArray[np.int64]
     """Slots the peer left out on purpose (comfort noise, silence suppression, keys): neither lost nor concealed."""

@@ -1,8 +1,8 @@
-"""Record taps: what a listener of a room would hear, gathered to blocks and handed to a sink."""
+"""Record taps: what a listener of a room would hear, or one leg alone, gathered to blocks and handed to a sink."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
-from mixminus.media.state import FRAME
+from mixminus.media.state import FRAME, MediaState
+from mixminus.media.tracks import HEARD, OWN, Note, Track, Tracks
 
 Pcm = NDArray[np.int16]
 
@@ -27,6 +28,9 @@ class TapSink(Protocol):
 
         ``now_ns`` is the tick whose frame is the last in it; or the time of the command that made it flush.
         """
+
+    def beside(self, tracks: Sequence[Track], notes: Sequence[Note]) -> None:
+        """What belongs to the samples of the :meth:`write` that follows at once; only for taps that asked for it."""
 
     def pause(self, now_ns: int) -> None:
         """Nothing is recorded from here on; all samples before were written."""
@@ -45,10 +49,19 @@ OpenTap: TypeAlias = Callable[[StartTap, int], TapSink]
 class Taps:
     """All taps: a row of (T, BLOCK, S) samples each. T doubles when full."""
 
-    def __init__(self, capacity: int = 16) -> None:
+    def __init__(self, state: MediaState, capacity: int = 16) -> None:
+        self._state = state
+        self._tracks = Tracks(state, BLOCK)
         self._block: Pcm = np.zeros((capacity, BLOCK, FRAME), np.int16)
         self._row = np.full(capacity, -1, np.intp)
         """Row in the state, whose ``hear`` and ``room`` say what is recorded."""
+        self._of_leg = np.zeros(capacity, np.bool_)
+        self._leg = np.full(capacity, -1, np.intp)
+        """Row of the leg that is recorded; -1: it has gone."""
+        self._both = np.zeros(capacity, np.bool_)
+        """Its own voice and what it hears; else its own voice only."""
+        self._mask = np.zeros(capacity, np.uint64)
+        """Its voice is recorded while it talks on one of these; 0: always."""
         self._fill = np.zeros(capacity, np.intp)
         self._limit = np.full(capacity, BLOCK, np.intp)
         """Ticks at which to hand on: a tap's first block is short, so that taps take turns."""
@@ -58,7 +71,8 @@ class Taps:
         """Row → place here."""
         self._turn = 0
 
-    def open(self, row: int, sink: TapSink, paused: bool) -> None:
+    def open(self, row: int, sink: TapSink, command: StartTap, leg: int = -1) -> None:
+        """``row`` is the tap's own; ``leg`` that of the leg it records, if it is a tap of one leg."""
         if len(self._sinks) == self._row.size:
             self._grow()
         at = int(np.flatnonzero(self._row < 0)[0])
@@ -66,14 +80,21 @@ class Taps:
         self._fill[at] = 0
         self._limit[at] = BLOCK - self._turn
         self._turn = (self._turn + 1) % BLOCK
-        self._running[at] = not paused
+        self._running[at] = not command.paused
         self._sinks[at] = sink
         self._at[row] = at
+        self._of_leg[at], self._leg[at] = bool(command.leg), leg
+        self._both[at], self._mask[at] = command.heard, command.hear
+        if command.leg:
+            self._tracks.open_leg(at, leg, notes=command.notes)
+        elif command.tracks or command.notes:
+            self._tracks.open(at, row, tracks=command.tracks, notes=command.notes)
 
     def pause(self, row: int, now_ns: int) -> None:
         """Pausing twice is pausing once."""
         at = self._at[row]
         if self._running[at]:
+            self._tracks.hush(at, int(self._fill[at]) * FRAME)
             self._flush(at, now_ns)
             self._running[at] = False
             self._sinks[at].pause(now_ns)
@@ -87,27 +108,57 @@ class Taps:
 
     def close(self, row: int, now_ns: int) -> None:
         at = self._at.pop(row)
+        self._tracks.hush(at, int(self._fill[at]) * FRAME)
         self._flush(at, now_ns)
-        self._row[at] = -1
-        self._running[at] = False
+        self._tracks.close(at)
+        self._row[at] = self._leg[at] = -1
+        self._of_leg[at] = self._running[at] = False
         self._sinks.pop(at).close(now_ns)
+
+    def forget(self, leg: int) -> None:
+        """A leg has gone; its row will be somebody else's. What records it goes on, silent."""
+        self._leg[self._leg == leg] = -1
+        self._tracks.forget(leg)
 
     def record(self, plan: Plan, layout: Layout, mix: Pcm, now_ns: int) -> None:
         """Add this tick of every running tap, and hand on the blocks that are full."""
         at = np.flatnonzero(self._running)
         if not at.size:
             return
-        source = sums_of(plan, layout, self._row[at])
-        sounding = np.flatnonzero(source >= 0)
         self._block[at, self._fill[at]] = 0
-        to = at[sounding]
+        rooms = at[~self._of_leg[at]] if self._of_leg.any() else at
+        source = sums_of(plan, layout, self._row[rooms])
+        sounding = np.flatnonzero(source >= 0)
+        to = rooms[sounding]
         self._block[to, self._fill[to]] = mix.take(source[sounding], axis=0)
+        if rooms.size < at.size:
+            self._record_legs(at[self._of_leg[at]], plan, layout, mix)
+        self._tracks.record(plan, self._running, self._fill)
         self._fill[at] += 1
         for full in at[self._fill[at] >= self._limit[at]]:
             self._flush(int(full), now_ns)
 
+    def _record_legs(self, at: Index, plan: Plan, layout: Layout, mix: Pcm) -> None:
+        state = self._state
+        at = at[self._leg[at] >= 0]
+        leg = self._leg[at]
+        heard_now = (self._mask[at] == 0) | (self._mask[at] & state.talk[leg] != 0)
+        own = np.where((state.active[leg] & heard_now)[:, None], state.frame[leg], np.int16(0))
+        self._block[at, self._fill[at]] = own
+        both = np.flatnonzero(self._both[at])
+        if not both.size:
+            return
+        to, fill = at[both], self._fill[at[both]]
+        rest = heard_by(plan, layout, mix, state, leg[both])
+        self._block[to, fill] = np.clip(own[both].astype(np.int32) + rest, -32768, 32767)
+        self._tracks.put(to, OWN, fill, own[both])
+        self._tracks.put(to, HEARD, fill, rest)
+
     def _flush(self, at: int, now_ns: int) -> None:
         fill = int(self._fill[at])
+        tracks, notes = self._tracks.take(at, fill)
+        if fill and (tracks or notes):
+            self._sinks[at].beside(tracks, notes)
         if fill:
             self._sinks[at].write(self._block[at, :fill].reshape(-1), now_ns)
         self._fill[at] = 0
@@ -120,6 +171,10 @@ class Taps:
         self._fill = np.concatenate((self._fill, np.zeros(old, np.intp)))
         self._limit = np.concatenate((self._limit, np.full(old, BLOCK, np.intp)))
         self._running = np.concatenate((self._running, np.zeros(old, np.bool_)))
+        self._of_leg = np.concatenate((self._of_leg, np.zeros(old, np.bool_)))
+        self._leg = np.concatenate((self._leg, np.full(old, -1, np.intp)))
+        self._both = np.concatenate((self._both, np.zeros(old, np.bool_)))
+        self._mask = np.concatenate((self._mask, np.zeros(old, np.uint64)))
 
 
 def sums_of(plan: Plan, layout: Layout, row: Index) -> Index:
@@ -129,3 +184,20 @@ def sums_of(plan: Plan, layout: Layout, row: Index) -> Index:
     place = np.full(row.size, -1, np.intp)
     place[hears] = layout.place[bus[hears]]
     return place
+
+
+def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, leg: Index) -> Pcm:
+    """(N, S) int16: what each of these legs hears now, its own voice taken out, whether or not it is sent."""
+    place = sums_of(plan, layout, leg)
+    heard = np.zeros((leg.size, FRAME), np.int16)
+    hears = np.flatnonzero(place >= 0)
+    heard[hears] = mix.take(place[hears], axis=0)
+    less = np.full(state.capacity, -1, np.intp)
+    less[layout.own_row] = layout.sums + np.arange(layout.own_row.size)
+    mine = np.flatnonzero((place >= 0) & plan.within[leg] & state.active[leg])
+    ready = less[leg[mine]] >= 0
+    heard[mine[ready]] = mix.take(less[leg[mine[ready]]], axis=0)
+    rest = mine[~ready]  # not sent to: no such mix was made
+    difference = heard[rest].astype(np.int32) - state.frame[leg[rest]]
+    heard[rest] = np.clip(difference, -32768, 32767)
+    return heard
