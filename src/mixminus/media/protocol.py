@@ -127,6 +127,11 @@ class StartTap(msgspec.Struct, frozen=True, tag=True):
     Sent again after a worker was replaced, with the same ``tap`` and ``spool``: the new worker goes on in a new
     segment, and
     the time between is a marked gap.
+
+    With ``leg`` one leg is recorded instead, wherever it is moved: its own voice, while it talks on one of the channels
+    of ``hear`` (0: always); with ``heard`` also what it hears, its own voice taken out: then the samples are both
+    together, and tracks ``own`` and ``heard`` hold each. ``room`` is where the leg is now. When the leg is closed the
+    tap goes on, silent, until it is stopped.
     """
 
     tap: str
@@ -134,6 +139,12 @@ class StartTap(msgspec.Struct, frozen=True, tag=True):
     hear: int
     spool: str
     paused: bool = False
+    leg: str = ""
+    heard: bool = False
+    tracks: bool = False
+    """Keep a track for each leg heard, named by it, and one named ``sounds`` for everything else. Not with ``leg``."""
+    notes: bool = False
+    """Note in the spool who speaks and whose sound was lost."""
 
 
 class PauseTap(msgspec.Struct, frozen=True, tag=True):

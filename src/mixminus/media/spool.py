@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import StorageError
 from mixminus.media.protocol import StartTap, TapClosed, TapFailed
+from mixminus.media.tracks import Note, Track, plain
 
 RATE = 8000
 """Hz of every tap."""
@@ -28,13 +29,27 @@ BACKLOG_LIMIT = 64 * 1024 * 1024
 GAP_NS = 100_000_000
 """Time between two writes not covered by samples from which it is a gap: only skipped ticks make one."""
 
-Operation: TypeAlias = Literal["open", "append", "gap", "pause", "resume", "close"]
+Operation: TypeAlias = Literal["open", "beside", "append", "gap", "pause", "resume", "close"]
+
+
+class Beside(NamedTuple):
+    """What goes with the samples that follow: tracks, int16 little-endian, and notes."""
+
+    tracks: list[tuple[str, bytes]]
+    notes: list[list[Any]]
+
+    def __len__(self) -> int:
+        return sum(len(pcm) for _, pcm in self.tracks)
+
+
+Value: TypeAlias = bytes | int | Beside
 
 
 class SpoolFile(Protocol):
     """The writing end of one recording's journal. Every method may raise StorageError."""
 
     def append(self, pcm: bytes | memoryview, now_ns: int = 0) -> None: ...
+    def beside(self, tracks: Sequence[tuple[str, bytes]], notes: Sequence[Sequence[Any]], now_ns: int) -> None: ...
     def gap(self, samples: int, now_ns: int) -> None: ...
     def pause(self, now_ns: int) -> None: ...
     def resume(self, now_ns: int) -> None: ...
@@ -54,7 +69,7 @@ TapEvent: TypeAlias = TapClosed | TapFailed
 class Tap:
     """The sink of one tap: what the engine writes to. All methods return at once and never raise."""
 
-    def __init__(self, command: StartTap, now_ns: int, enqueue: Callable[[Tap, Operation, bytes | int, int], None]):
+    def __init__(self, command: StartTap, now_ns: int, enqueue: Callable[[Tap, Operation, Value, int], None]):
         self.name = command.tap
         self.folder = Path(command.spool)
         self.paused = command.paused
@@ -77,6 +92,10 @@ class Tap:
         self.covered_ns = now_ns
         self._enqueue(self, "append", pcm.astype("<i2", copy=False).tobytes(), now_ns)
 
+    def beside(self, tracks: Sequence[Track], notes: Sequence[Note]) -> None:
+        copies = [(name, pcm.astype("<i2", copy=False).tobytes()) for name, pcm in tracks]
+        self._enqueue(self, "beside", Beside(copies, plain(notes)), self.covered_ns)
+
     def pause(self, now_ns: int) -> None:
         self._enqueue(self, "pause", 0, now_ns)
 
@@ -95,7 +114,7 @@ class SpoolWriter:
     def __init__(self, open_spool: OpenSpool, *, backlog_limit: int = BACKLOG_LIMIT) -> None:
         self._open_spool = open_spool
         self._backlog_limit = backlog_limit
-        self._queue: deque[tuple[Tap, Operation, bytes | int, int]] = deque()
+        self._queue: deque[tuple[Tap, Operation, Value, int]] = deque()
         self._queued_bytes = 0
         self._written_bytes = 0
         self._events: deque[TapEvent] = deque()
@@ -136,10 +155,10 @@ class SpoolWriter:
 
     # -- on the tick's thread
 
-    def _enqueue(self, tap: Tap, operation: Operation, value: bytes | int, now_ns: int) -> None:
+    def _enqueue(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
         if tap.failed:
             return
-        if isinstance(value, bytes):
+        if isinstance(value, bytes | Beside):
             if self.backlog + len(value) > self._backlog_limit:
                 self._fail(tap, f"the disk is too slow for {tap.folder}: {self.backlog} bytes wait for it", now_ns)
                 self._queue.append((tap, "close", 0, now_ns))
@@ -168,7 +187,7 @@ class SpoolWriter:
     def _drain(self) -> None:
         for _ in range(len(self._queue)):
             tap, operation, value, now_ns = self._queue.popleft()
-            if isinstance(value, bytes):
+            if isinstance(value, bytes | Beside):
                 self._written_bytes += len(value)
             if tap.failed:
                 self._abandon(tap, now_ns)
@@ -179,7 +198,7 @@ class SpoolWriter:
                 self._fail(tap, str(error), now_ns)
                 self._abandon(tap, now_ns)
 
-    def _do(self, tap: Tap, operation: Operation, value: bytes | int, now_ns: int) -> None:
+    def _do(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
         if operation == "open":
             tap.file = self._open_spool(tap.folder, rate=RATE, now_ns=now_ns, paused=bool(value))
             return
@@ -188,6 +207,8 @@ class SpoolWriter:
         if isinstance(value, bytes):
             file.append(value, now_ns)
             tap.samples += len(value) // 2
+        elif isinstance(value, Beside):
+            file.beside(value.tracks, value.notes, now_ns)
         elif operation == "gap":
             file.gap(value, now_ns)
         elif operation == "pause":

@@ -11,6 +11,10 @@ is a header and then blocks. All integers are little-endian, samples are signed 
 ``position`` counts the samples of the segment before this block, recorded and GAP alike; paused time has none.
 ``sequence`` rises by one per block. Both let a reader tell what damage took away.
 
+TRACK blocks hold samples of one named voice at the same ``position`` as the AUDIO block that comes after them, and of
+its length; a track without a block is silent there. NOTES say what happened within that AUDIO block. Version 1 knew
+neither.
+
 Reading never raises on bad bytes. A cut-off end is simply not there yet; garbled bytes are skipped up to the next whole
 block and counted. What the blocks amount to is the business of :mod:`mixminus.recording.timeline`.
 """
@@ -22,7 +26,8 @@ from enum import IntEnum
 from typing import NamedTuple
 from zlib import crc32
 
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
 SAMPLE_BYTES = 2
 MAX_PAYLOAD = 1 << 20
 """Bytes; a longer length is damage."""
@@ -33,6 +38,7 @@ _SEGMENT = struct.Struct("<4sHHIqq16s")
 _BLOCK = struct.Struct("<4sBBHIIQqI")
 _CRC = struct.Struct("<I")
 _GAP = struct.Struct("<Q")
+_NAME = struct.Struct("<H")
 SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
 BLOCK_HEADER_BYTES = _BLOCK.size + _CRC.size
 _MIN_RATE, _MAX_RATE = 4000, 192_000
@@ -49,6 +55,10 @@ class Kind(IntEnum):
     """Samples that were never mixed or could not be kept; payload: their number, u64."""
     END = 5
     """The writer closed the recording."""
+    TRACK = 6
+    """Payload: length of the name u16, name in UTF-8, samples of that track."""
+    NOTES = 7
+    """Payload: JSON, a list of [samples from ``position``, kind, leg, value]."""
 
 
 class SegmentHeader(NamedTuple):
@@ -62,7 +72,7 @@ class SegmentHeader(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One whole, checked block. ``payload`` is empty but for AUDIO and GAP."""
+    """One whole, checked block. ``payload`` is empty but for AUDIO, GAP, TRACK and NOTES."""
 
     kind: Kind
     sequence: int
@@ -107,13 +117,28 @@ def encode_gap(samples: int) -> bytes:
     return _GAP.pack(samples)
 
 
+def encode_track(name: str, pcm: bytes) -> bytes:
+    """Payload of a TRACK block."""
+    text = name.encode()
+    return _NAME.pack(len(text)) + text + pcm
+
+
+def decode_track(payload: bytes) -> tuple[str, bytes]:
+    """Name and samples; an empty name if the payload is not one of ours."""
+    if len(payload) < _NAME.size:
+        return "", b""
+    end = _NAME.size + int(_NAME.unpack_from(payload)[0])
+    pcm = payload[end:]
+    return payload[_NAME.size : end].decode(errors="replace"), pcm[: len(pcm) - len(pcm) % SAMPLE_BYTES]
+
+
 def decode_segment(data: bytes | bytearray | memoryview) -> SegmentHeader | None:
     """The header at the start of ``data``; ``None`` if it is not whole and sound."""
     if len(data) < SEGMENT_HEADER_BYTES:
         return None
     body = data[: _SEGMENT.size]
     magic, version, flags, rate, monotonic_ns, wall_ns, boot_id = _SEGMENT.unpack(body)
-    sound = magic == _SEGMENT_MAGIC and version == VERSION and _CRC.unpack_from(data, _SEGMENT.size)[0] == crc32(body)
+    sound = magic == _SEGMENT_MAGIC and version in _READABLE and _CRC.unpack_from(data, _SEGMENT.size)[0] == crc32(body)
     if not sound or not _MIN_RATE <= rate <= _MAX_RATE:
         return None
     return SegmentHeader(rate, monotonic_ns, wall_ns, boot_id, bool(flags & 1))
@@ -134,8 +159,9 @@ def _decode_head(data: bytearray, offset: int) -> _Head | None:
     end = offset + _BLOCK.size
     if magic != _BLOCK_MAGIC or _CRC.unpack_from(data, end)[0] != crc32(memoryview(data)[offset:end]):
         return None
-    expected = {Kind.AUDIO: length - length % SAMPLE_BYTES, Kind.GAP: _GAP.size}.get(kind, 0)
-    if kind not in _KINDS or length != expected or length > MAX_PAYLOAD:
+    free = {Kind.TRACK: length, Kind.NOTES: length, Kind.AUDIO: length - length % SAMPLE_BYTES}
+    expected = free.get(Kind(kind), _GAP.size if kind == Kind.GAP else 0) if kind in _KINDS else -1
+    if length != expected or length > MAX_PAYLOAD:
         return None
     return _Head(Kind(kind), length, sequence, position, monotonic_ns, payload_crc)
 

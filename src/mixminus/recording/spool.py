@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from mixminus.errors import StorageError
@@ -128,6 +131,16 @@ class Spool:
         for start in range(0, len(data), journal.MAX_PAYLOAD):
             self._block(Kind.AUDIO, data[start : start + journal.MAX_PAYLOAD], now_ns)
         self._recorded += len(data) // journal.SAMPLE_BYTES
+
+    def beside(self, tracks: Sequence[tuple[str, bytes]], notes: Sequence[Sequence[Any]], now_ns: int = 0) -> None:
+        """What belongs to the samples of the next :meth:`append`: (name, samples) of each track that sounds, int16
+        little-endian, and notes, each [samples from the begin of that append, kind, leg, value].
+        """
+        assert not self.paused, "tracks must not reach a paused spool"
+        for name, pcm in tracks:
+            self._block(Kind.TRACK, memoryview(journal.encode_track(name, pcm)), now_ns)
+        if notes:
+            self._block(Kind.NOTES, memoryview(json.dumps(notes, separators=(",", ":")).encode()), now_ns)
 
     def gap(self, samples: int, now_ns: int) -> None:
         """``samples`` were never mixed (skipped ticks) or could not be kept: silence takes their place, marked."""
