@@ -135,7 +135,7 @@ def step(truth: Truth, random: np.random.Generator) -> None:
         truth.tap(room, hear)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**9))
 def test_whatever_changes_everybody_hears_exactly_what_is_granted(seed: int) -> None:
     random = np.random.default_rng(seed)
