@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mixminus.calls.answer import Element
 from mixminus.calls.commands import MpcParameters, ParticipantParameters, Requester
+from mixminus.calls.document.elements import Element
 from mixminus.calls.events import MemberLeftForAction
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource
 

@@ -7,8 +7,8 @@ import pytest
 
 from calls.kit import BY, MPC, Told, events_of
 from mixminus.calls import effects
-from mixminus.calls.answer import read_document
 from mixminus.calls.commands import Callback, DialParameters, ParticipantParameters
+from mixminus.calls.document import read_document
 from mixminus.calls.effects import CreateLeg
 from mixminus.calls.events import CallEvent, MemberLeftForAction, MemberSnapshot
 from mixminus.calls.inputs import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mixminus.calls import effects
-from mixminus.calls.answer import InvalidDocument, read_document
+from mixminus.calls.document import InvalidDocument, read_document
 from mixminus.calls.inputs import (
     Admission,
     DialEnded,

@@ -18,9 +18,9 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from mixminus.calls.answer import Element, HangupElement, MultiPartyCallElement
 from mixminus.calls.commands import Callback, Requester
 from mixminus.calls.decision import Decision, Ledger
+from mixminus.calls.document.elements import Element, HangupElement, MultiPartyCallElement
 from mixminus.calls.effects import (
     CloseMedia,
     CreateLeg,
@@ -381,7 +381,7 @@ def _run(draft: _Draft) -> None:
         if isinstance(element, MultiPartyCallElement):
             join = Join(name=element.name, participant=element.participant, parameters=element.parameters)
             return _go_to(draft, join)
-        if _hangup_element(draft, element):
+        if isinstance(element, HangupElement) and _hangup_element(draft, element):
             return None
     return _hang_up(draft, HangupCause.END_OF_XML, HangupSource.PLIVO)
 

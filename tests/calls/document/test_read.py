@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixminus.calls.answer import HangupElement, InvalidDocument, MultiPartyCallElement, read_document
 from mixminus.calls.commands import Callback
+from mixminus.calls.document import InvalidDocument, read_document
+from mixminus.calls.document.elements import HangupElement, MultiPartyCallElement
 from mixminus.calls.model import Role
 
 
@@ -60,7 +61,9 @@ def test_several_elements_in_order() -> None:
         (b"<Response>", "not well-formed"),
         (b"\xff\xfe", "not UTF-8"),
         (b"<Answer/>", "must be <Response>"),
-        (b"<Response><Fax/></Response>", "<Fax> is not supported"),
+        (b"<Response><Message>hi</Message></Response>", "<Message> is not served"),
+        (b"<Response><Stream>wss://x</Stream></Response>", "<Stream> is not served"),
+        (b"<Response><PreAnswer><Hangup/></PreAnswer></Response>", "cannot stand inside"),
         (b"<Response><MultiPartyCall>a</MultiPartyCall></Response>", "no role"),
         (b'<Response><MultiPartyCall role="boss">a</MultiPartyCall></Response>', "role='boss'"),
         (b'<Response><MultiPartyCall role="agent"/></Response>', "no name"),
