@@ -1,56 +1,27 @@
-"""Where finished files live. A key names a file in any store: ``{account}/{yyyy}/{mm}/{recording_id}.{format}``."""
+"""Finished files in a local folder."""
 
 from __future__ import annotations
 
-import re
+import os
 import shutil
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
-from mixminus.errors import StorageError
-from mixminus.recording.rendering import Format
 from mixminus.recording.spool import disk_error, sync_folder
+from mixminus.recording.storage.keys import check_key, is_key, stem_of
 
-_KEY = re.compile(r"[A-Za-z0-9]+/\d{4}/\d{2}/[A-Za-z0-9-]+\.(mp3|wav)")
 _READ_BYTES = 1 << 16
 
 
-class Storage(Protocol):
-    """A place for finished files. Methods raise StorageError naming the key and whose fault it is."""
-
-    def size(self, key: str) -> int | None:
-        """Bytes; ``None`` if there is no such file."""
-        ...
-
-    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """A range of the content, in pieces. Blocking: not for the event loop's thread."""
-        ...
-
-    def delete(self, key: str) -> bool:
-        """Remove the file; whether there was one."""
-        ...
-
-
-def key_of(account: str, created_at: datetime, recording_id: str, format: Format) -> str:
-    """The key of a recording's file. AssertionError if the parts would not make a safe path."""
-    key = f"{account}/{created_at:%Y}/{created_at:%m}/{recording_id}.{format}"
-    assert _KEY.fullmatch(key), f"unsafe recording key {key!r}"
-    return key
-
-
 class DiskStorage:
-    """A :class:`Storage` in a local folder. The finisher writes straight to :meth:`path`."""
+    """A :class:`~mixminus.recording.storage.Storage` in a folder. The finisher writes straight to :meth:`path`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, key: str) -> Path:
         """Where ``key`` is or will be. Raises StorageError for what is no key (it might lead out of the folder)."""
-        if not _KEY.fullmatch(key):
-            raise StorageError(f"{key!r} is not the key of a recording")
-        return self.root / key
+        return self.root / check_key(key)
 
     def size(self, key: str) -> int | None:
         path = self.path(key)
@@ -83,6 +54,28 @@ class DiskStorage:
         except OSError as error:
             raise disk_error(error, path, "deleting") from error
         return True
+
+    def family(self, key: str) -> list[str]:
+        """Every file of the recording that ``key`` is a file of, sorted."""
+        folder, stem = self.path(key).parent, stem_of(key)
+        try:
+            names = [path.relative_to(self.root).as_posix() for path in folder.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise disk_error(error, folder, "listing") from error
+        return sorted(name for name in names if is_key(name) and stem_of(name) == stem)
+
+    def names(self) -> Iterator[str]:
+        """Every finished file below the folder."""
+        try:
+            for folder, _, names in os.walk(self.root):
+                for name in sorted(names):
+                    key = (Path(folder) / name).relative_to(self.root).as_posix()
+                    if is_key(key):
+                        yield key
+        except OSError as error:
+            raise disk_error(error, self.root, "listing") from error
 
     def free_bytes(self) -> int:
         """Bytes that can still be written on this disk."""
