@@ -108,9 +108,10 @@ async def serve() -> None:
 
 async def load(rate: int, seconds: int, transport: str) -> None:
     command = [sys.executable, "-m", "bench.sip", "--serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
         assert process.stdin is not None and process.stdout is not None
-        port = int(process.stdout.readline())
+        port = int(await process.stdout.readline())
         caller = Caller()
         await caller.endpoint.start("127.0.0.1", 0)
         total = rate * seconds
@@ -118,14 +119,16 @@ async def load(rate: int, seconds: int, transport: str) -> None:
         for number in range(total):
             await asyncio.sleep(max(0.0, begun + number / rate - time.perf_counter()))
             asked = time.perf_counter()
-            call = caller.endpoint.invite(
-                f"sip:777@127.0.0.1:{port};transport={transport}", from_="555", sdp=OFFER
-            )
+            call = caller.endpoint.invite(f"sip:777@127.0.0.1:{port};transport={transport}", from_="555", sdp=OFFER)
             caller.asked[call] = asked
         await asyncio.sleep(2)
         process.stdin.close()
-        cpu, calls, confirmed, ended = process.stdout.readline().split()
+        cpu, calls, confirmed, ended = (await process.stdout.readline()).decode().split()
         await caller.endpoint.stop()
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
     delays = sorted(caller.delays)
     repeats = caller.endpoint.counters().get("dropped: stray response", 0)
     print(
@@ -145,7 +148,9 @@ def main() -> None:
         asyncio.run(serve())
         return
     print(f"parse, 15 headers: {bare_parse_cost():.1f} us; with six typed headers: {parse_cost():.1f} us")
-    print("| transport | calls/s | calls | answered | seen / confirmed / ended | CPU ms/call | median ms | 99 % ms | stray |")
+    print(
+        "| transport | calls/s | calls | answered | seen / confirmed / ended | CPU ms/call | p50 ms | p99 ms | stray |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for transport in ("udp", "tcp"):
         for rate in options.rate:

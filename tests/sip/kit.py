@@ -192,7 +192,7 @@ class Wire:
         return self.take()
 
     def take(self) -> list[Request | Response]:
-        out = [parse(data) for data, _ in self.agent.datagrams_to_send()]
+        out = [parse(data) for data, _ in self.agent.datagrams_to_send() if data.strip()]
         while (event := self.agent.next_event()) is not None:
             self.events.append(event)
         return out
