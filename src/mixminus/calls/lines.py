@@ -25,7 +25,7 @@ from mixminus.media import protocol as media
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
 from mixminus.sip import events as sip
 from mixminus.sip.endpoint import SipEndpoint
-from mixminus.sip.uri import parse_uri
+from mixminus.sip.uri import is_address, parse_uri
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,9 @@ FindRoute = Callable[[str], Route | NoRoute]
 class MediaPorts(Protocol):
     """What the lines need of the media workers."""
 
-    def reserve(self, room: str, leg: str, *, remote: media.Address | None, latchable: bool) -> tuple[str, int]: ...
+    def reserve(
+        self, room: str, leg: str, *, remote: media.Address | None, latchable: bool, peer_host: str | None = None
+    ) -> tuple[str, int]: ...
     def release(self, leg: str) -> None: ...
     def send(self, command: media.Command) -> Awaitable[object]: ...
 
@@ -116,7 +118,9 @@ class SipLines:
 
     def _invite(self, call_uuid: str, order: PlaceCall, room: str, route: Route) -> None:
         line = _Line(call_uuid, "", self._new_session(), room=room)
-        line.media = self._ports.reserve(room, call_uuid, remote=None, latchable=True)
+        host = route.hop.host if route.hop else parse_uri(route.target).host
+        peer_host = host if is_address(host) else None
+        line.media = self._ports.reserve(room, call_uuid, remote=None, latchable=True, peer_host=peer_host)
         self._lines[call_uuid] = line
         line.offer = self._offer(line)
         line.sip = self._endpoint.invite(
