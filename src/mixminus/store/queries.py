@@ -22,10 +22,12 @@ from mixminus.store.rows import (
     AttemptRow,
     CallRow,
     EndpointRow,
+    HoldRow,
     MemberRow,
     MetaRow,
     MpcRow,
     OutboxRow,
+    ReceiptRow,
     RecordingRow,
     Row,
 )
@@ -274,6 +276,42 @@ class Queries(ABC):
         table = tables.recordings
         open_states = table.c.state.in_(("recording", "paused", "finishing"))
         return await self._all(RecordingRow, open_states, table.c.created_at)
+
+    async def receipt(self, recording_id: str) -> ReceiptRow | None:
+        """What is left of a deleted recording."""
+        return await self._get(ReceiptRow, recording_id)
+
+    async def receipts(self, account: str | None = None, page: Page = Page()) -> Found[ReceiptRow]:
+        """Newest first; of every account for ``None``."""
+        table = tables.receipts
+        return await self._page(ReceiptRow, _equal(table, account=account), table.c.deleted_at, page)
+
+    async def unremoved_receipts(self) -> tuple[ReceiptRow, ...]:
+        """Deleted recordings of which a file may be left, oldest first."""
+        table = tables.receipts
+        return await self._all(ReceiptRow, table.c.removed_at.is_(None), table.c.deleted_at)
+
+    async def hold(self, recording_id: str) -> HoldRow | None:
+        return await self._get(HoldRow, recording_id)
+
+    async def expired_recordings(self, account: str, sub_account: str, before: datetime) -> tuple[RecordingRow, ...]:
+        """Recordings that are over, older than ``before`` and not held, oldest first."""
+        table = tables.recordings
+        where = sa.and_(
+            table.c.account == account,
+            table.c.sub_account == sub_account,
+            table.c.deleted_at.is_(None),
+            table.c.state.in_(("ready", "failed")),
+            table.c.created_at < before,
+            table.c.id.not_in(sa.select(tables.holds.c.id)),
+        )
+        return await self._all(RecordingRow, where, table.c.created_at)
+
+    async def kept_recordings(self, account: str | None = None) -> tuple[RecordingRow, ...]:
+        """Every recording that is not deleted, oldest first; of every account for ``None``."""
+        table = tables.recordings
+        where = sa.and_(table.c.deleted_at.is_(None), *_equal(table, account=account))
+        return await self._all(RecordingRow, where, table.c.created_at)
 
     async def live_calls(self) -> tuple[CallRow, ...]:
         """For recovery: call legs that have not ended, oldest first."""

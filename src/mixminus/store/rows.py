@@ -172,6 +172,38 @@ class RecordingRow(Row, frozen=True, kw_only=True):
     deleted_at: datetime | None = None
 
 
+class ReceiptRow(Row, frozen=True, kw_only=True):
+    """What is left of a deleted recording. ``id`` is the recording id."""
+
+    account: str
+    sub_account: str = ""
+    file: str = ""
+    """Key its file had; empty when there was none."""
+    format: str = ""
+    samples: int = 0
+    rate: int = 8000
+    size: int = 0
+    sha256: str = ""
+    recorded_at: datetime
+    deleted_at: datetime
+    reason: str
+    """``request`` or ``retention``."""
+    by: str = ""
+    """Auth id that asked for it."""
+    removed_at: datetime | None = None
+    """When the last of its files was gone; ``None`` while one may be left."""
+    files: int = 0
+    """Files removed: renderings and sidecars too."""
+
+
+class HoldRow(Row, frozen=True, kw_only=True):
+    """A legal hold on one recording: it is not deleted while this row exists. ``id`` is the recording id."""
+
+    account: str
+    since: datetime
+    by: str = ""
+
+
 class OutboxRow(Row, frozen=True, kw_only=True):
     """A callback that is owed. Delivered in order of ``number`` within a ``lane``; committed with the change it
     reports.

@@ -18,10 +18,12 @@ from mixminus.store.rows import (
     AttemptRow,
     CallRow,
     EndpointRow,
+    HoldRow,
     MemberRow,
     MetaRow,
     MpcRow,
     OutboxRow,
+    ReceiptRow,
     RecordingRow,
     Row,
 )
@@ -86,6 +88,8 @@ calls = _table("calls", CallRow)
 mpcs = _table("mpcs", MpcRow)
 members = _table("members", MemberRow)
 recordings = _table("recordings", RecordingRow)
+receipts = _table("receipts", ReceiptRow)
+holds = _table("holds", HoldRow)
 outbox = _table("outbox", OutboxRow)
 attempts = _table("attempts", AttemptRow)
 meta = _table("meta", MetaRow)
@@ -98,6 +102,8 @@ TABLES: dict[type[Row], sa.Table] = {
     MpcRow: mpcs,
     MemberRow: members,
     RecordingRow: recordings,
+    ReceiptRow: receipts,
+    HoldRow: holds,
     OutboxRow: outbox,
     AttemptRow: attempts,
     MetaRow: meta,
@@ -124,6 +130,8 @@ sa.Index("recordings_account", recordings.c.account, recordings.c.created_at)
 sa.Index("recordings_mpc", recordings.c.mpc_uuid)
 sa.Index("recordings_call", recordings.c.call_uuid)
 _partial("recordings_open", recordings.c.created_at, where=recordings.c.state.in_(("recording", "paused", "finishing")))
+sa.Index("receipts_account", receipts.c.account, receipts.c.deleted_at)
+_partial("receipts_open", receipts.c.deleted_at, where=receipts.c.removed_at.is_(None))
 sa.Index("outbox_number", outbox.c.number, unique=True)
 _partial("outbox_pending", outbox.c.lane, outbox.c.number, where=outbox.c.state == "pending")
 sa.Index("attempts_outbox", attempts.c.outbox_id, attempts.c.started_at)
