@@ -34,7 +34,7 @@ SHELLS = frozenset(
     {
         # media: sockets, the clock, the process and its client
         "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports", "media/spool",
-        "sip/endpoint", "sip/connections",
+        "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/lines",
         "calls/mpc/carry_out", "calls/leg/carry_out",

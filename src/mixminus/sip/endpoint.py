@@ -11,10 +11,10 @@ from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
 from mixminus.sip.agent import SipAgent
 from mixminus.sip.auth import Account, DigestCredentials
-from mixminus.sip.connections import Connections
 from mixminus.sip.core import AgentConfig
 from mixminus.sip.events import SipEvent
 from mixminus.sip.message import Request
+from mixminus.sip.netio import Connections
 from mixminus.sip.registrar import Binding
 from mixminus.sip.transport import Flow, Hop
 from mixminus.sip.uri import is_address

@@ -257,7 +257,8 @@ class TransactionLayer:
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """Nothing can be sent on ``flow``. What had left UDP for its size only goes back to UDP."""
-        for transaction in [t for t in self._clients.values() if t.flow == flow and not t.has_final]:
+        failed = (flow, flow._replace(connection=0))  # a request without a connection of its own rode on any
+        for transaction in [t for t in self._clients.values() if t.flow in failed and not t.has_final]:
             if flow.transport == "tcp" and not flow.connection and len(transaction.wire) > PATH_MTU_LIMIT:
                 self._fall_back(transaction)
             else:

@@ -24,12 +24,8 @@ class Terms(NamedTuple):
     interval: int
     we_refresh: bool
 
-    def wake_after(self) -> float:
-        """Seconds until we refresh (half of it), or until we hang up (section 10) if the refresh does not come."""
-        return self.interval / 2 if self.we_refresh else self.interval - min(32.0, self.interval / 3)
-
     def lapse_after(self) -> float:
-        """Seconds from the last refresh to the BYE."""
+        """Seconds from the last refresh to the BYE (section 10)."""
         return self.interval - min(32.0, self.interval / 3)
 
 

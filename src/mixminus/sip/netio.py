@@ -83,6 +83,7 @@ class Connections:
             self.on_closed(flow)
             return
         self._by_address[address] = connection.flow.connection
+        connection.addresses.append(address)
         for data in self._waiting.pop(address, ()):
             connection.send(data)
 
@@ -93,13 +94,15 @@ class Connections:
         flow = Flow("tcp", host, port, next(self._numbers))
         self._open[flow.connection] = connection
         self._by_address[("tcp", host, port)] = flow.connection
+        connection.addresses.append(("tcp", host, port))
         self.on_opened(flow)
         return flow
 
     def remove(self, flow: Flow) -> None:
-        self._open.pop(flow.connection, None)
-        for address in [a for a, number in self._by_address.items() if number == flow.connection]:
-            del self._by_address[address]
+        connection = self._open.pop(flow.connection, None)
+        for address in connection.addresses if connection else ():
+            if self._by_address.get(address) == flow.connection:
+                del self._by_address[address]
         self.on_closed(flow)
 
 
@@ -108,6 +111,8 @@ class _Connection(asyncio.Protocol):
         self._connections = connections
         self._transport: asyncio.Transport | None = None
         self.flow = Flow("tcp", "", 0)
+        self.addresses: list[tuple[str, str, int]] = []
+        """Under which it is found: the peer's, and the name it was opened by."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio's in all but name, so not to be asked for by isinstance.
