@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,8 @@ from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
 from mixminus.media.state import FRAME, TICK_NS
 from mixminus.media.tap import TapSink
+from mixminus.media.tracks import Note, Track
+from mixminus.media.tracks import Note, Track
 from mixminus.rtp.packet import RtpHeader, parse_packet
 
 Pcm = NDArray[np.int16]
@@ -93,6 +95,10 @@ class Tape:
         self.blocks: list[Pcm] = []
         self.marks: list[tuple[str, int, int]] = []
         """What, samples so far, time."""
+        self.tracks: dict[str, list[tuple[int, Pcm]]] = {}
+        """Name → pieces, each with the sample at which it begins."""
+        self.notes: list[tuple[int, str, str, int]] = []
+        """Sample, kind, leg, value."""
 
     @property
     def pcm(self) -> Pcm:
@@ -102,6 +108,21 @@ class Tape:
         assert pcm.dtype == np.int16
         assert pcm.ndim == 1
         self.blocks.append(pcm.copy())
+
+    def beside(self, tracks: Sequence[Track], notes: Sequence[Note]) -> None:
+        raise AssertionError("no tap of these tests asks for tracks or notes")
+
+    def beside(self, tracks: Sequence[Track], notes: Sequence[Note]) -> None:
+        for name, pcm in tracks:
+            self.tracks.setdefault(name, []).append((self.pcm.size, pcm))
+        self.notes += [(self.pcm.size + note.at, note.kind, note.leg, note.value) for note in notes]
+
+    def track(self, name: str) -> Pcm:
+        """A whole track, silence where there are no samples."""
+        whole = np.zeros(self.pcm.size, np.int16)
+        for at, pcm in self.tracks.get(name, []):
+            whole[at : at + pcm.size] = pcm
+        return whole
 
     def pause(self, now_ns: int) -> None:
         self.marks.append(("pause", self.pcm.size, now_ns))
