@@ -61,7 +61,7 @@ class Taps:
         self._both = np.zeros(capacity, np.bool_)
         """Its own voice and what it hears; else its own voice only."""
         self._mask = np.zeros(capacity, np.uint64)
-        """Its voice is recorded while it talks on one of these; 0: always."""
+        """Its voice is recorded while it talks on one of these; 0: on any."""
         self._fill = np.zeros(capacity, np.intp)
         self._limit = np.full(capacity, BLOCK, np.intp)
         """Ticks at which to hand on: a tap's first block is short, so that taps take turns."""
