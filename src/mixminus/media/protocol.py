@@ -129,9 +129,9 @@ class StartTap(msgspec.Struct, frozen=True, tag=True):
     the time between is a marked gap.
 
     With ``leg`` one leg is recorded instead, wherever it is moved: its own voice, while it talks on one of the channels
-    of ``hear`` (0: on any; a leg that talks on none is silent); with ``heard`` also what it hears, its own voice taken out: then the samples are both
-    together, and tracks ``own`` and ``heard`` hold each. ``room`` is where the leg is now. When the leg is closed the
-    tap goes on, silent, until it is stopped.
+    of ``hear`` (0: on any; a leg that talks on none is silent); with ``heard`` also what it hears, its own voice taken
+    out: then the samples are both together, and tracks ``own`` and ``heard`` hold each. ``room`` is where the leg is
+    now. When the leg is closed the tap goes on, silent, until it is stopped.
     """
 
     tap: str
