@@ -4,10 +4,9 @@ const axios = require("axios");
 const order = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const HOST = /^https:\/\/[^/]+/;
 
-axios.interceptors.request.use((request) => {
-  request.url = request.url.replace(HOST, order.base);
-  return request;
-});
+// The SDK makes an axios instance of its own per request: it inherits defaults, but no interceptors.
+const send = axios.getAdapter("http");
+axios.defaults.adapter = (request) => send({ ...request, url: request.url.replace(HOST, order.base) });
 
 const CALL = { friendlyName: "node" };
 const ACTIONS = {

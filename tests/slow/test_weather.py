@@ -19,7 +19,7 @@ from mixminus.settings import split_host_port
 from mixminus.testing import ear, sources
 from mixminus.testing.multiparty import MultiPartyCall, hears
 from mixminus.testing.server import ServerProcess
-from mixminus.testing.sink import CallbackSink
+from mixminus.testing.sink import CallbackSink, Received
 from slow.support import PhoneMaker, download
 
 pytestmark = pytest.mark.timeout(90)
@@ -121,9 +121,10 @@ async def test_a_failing_receiver_gets_everything_in_order_once_it_is_well(
     sink.fail("/status", status=503, times=2)
     call = MultiPartyCall(server.plivo_client(), sink, "failing")
     await call.dial("agent", agent.address, status_callback_url=sink.url("/status#rc=3&rp=all"))
-    await agent.in_call()
+    await sink.wait_for(lambda one: one.event == "MPCStart" and one.answered == 200, timeout=30)
+    sink.fail("/status", status=503, times=2)
     await call("stop")
-    await sink.wait_for(lambda one: one.event == "MPCEnd" and one.answered == 200, timeout=40)
+    await sink.wait_for(lambda one: one.event == "MPCEnd" and one.answered == 200, timeout=30)
     assert sink.events("/status") == ["MPCInitialized", "ParticipantJoin", "MPCStart", "ParticipantExit", "MPCEnd"]
 
 
@@ -151,15 +152,21 @@ async def test_a_full_disk_is_told_and_survived(small_disk: Path, sink: Callback
         _fill(filler)
         await hears(agent, {CUSTOMER}, TONES, seconds=3, timeout=10)
         filler.unlink()
-        if not [one for one in sink.received if one.event == "MPCRecordingFailed"]:
+        try:
+            told = await sink.wait_for(_over, timeout=5)
+        except TimeoutError:  # it went on: what was lost is for the file to tell
             await call("stop_recording")
-        told = await sink.wait_for(lambda one: one.event in ("MPCRecordingCompleted", "MPCRecordingFailed"), timeout=15)
+            told = await sink.wait_for(_over, timeout=15)
         if told.event == "MPCRecordingCompleted":
             saved = await download(server, told)
             assert len(saved) / sources.RATE > 1
         await hears(agent, {CUSTOMER}, TONES)
         await call("stop")
         await sink.wait_for("MPCEnd")
+
+
+def _over(one: Received) -> bool:
+    return one.event in ("MPCRecordingCompleted", "MPCRecordingFailed")
 
 
 def _fill(file: Path) -> None:

@@ -79,6 +79,7 @@ class Rack:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LIMIT,
+            start_new_session=True,  # Ctrl-C is the parent's to handle; the end of stdin is ours
         )
         self.addresses = (await self._report(Ready, timeout)).addresses
 
