@@ -1,0 +1,42 @@
+"""``python -m mixminus.sounds.decoder SOURCE TARGET RATE SECONDS``: the process that reads customers' audio files.
+
+Apart from the server, with little memory and time, because the files come from anywhere.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import wave
+from pathlib import Path
+
+CPU_SECONDS = 60
+MEMORY = 2 << 30
+"""Bytes of address space."""
+
+
+def main(arguments: list[str]) -> int:
+    """Decode one file. Status 0, or 1 with a sentence on standard error."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    from mixminus.errors import SoundError
+    from mixminus.sounds.decode import decode  # late: under the limits already
+
+    source, target, rate, seconds = arguments
+    try:
+        pcm = decode(Path(source), rate=int(rate), longest_seconds=float(seconds))
+    except SoundError as error:
+        sys.stderr.write(str(error))
+        return 1
+    with wave.open(target, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(int(rate))
+        file.writeframes(pcm.astype("<i2").tobytes())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
