@@ -64,6 +64,15 @@ class EndpointRow(Row, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class NumberRow(Row, frozen=True, kw_only=True):
+    """What was bound to a number of the configuration. ``id`` is the number, digits without ``+``."""
+
+    account: str
+    sub_account: str = ""
+    app_id: str = ""
+    alias: str = ""
+
+
 class CallRow(Row, frozen=True, kw_only=True):
     """One call leg. ``id`` is the call uuid."""
 
@@ -86,6 +95,10 @@ class CallRow(Row, frozen=True, kw_only=True):
     hangup_cause_name: str = ""
     hangup_source: str = ""
     sip_call_id: str = ""
+    parent_call_uuid: str = ""
+    """Of the call that dialled this one, if one did."""
+    conference_uuid: str = ""
+    """Of the conference it was in last."""
 
 
 class MpcRow(Row, frozen=True, kw_only=True):
@@ -170,6 +183,8 @@ class RecordingRow(Row, frozen=True, kw_only=True):
     """Key of the finished file in the store, empty before."""
     failure: str = ""
     deleted_at: datetime | None = None
+    source: str = ""
+    """``call`` or ``conference``; empty: a multiparty call."""
 
 
 class ReceiptRow(Row, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from mixminus.store.rows import (
     MemberRow,
     MetaRow,
     MpcRow,
+    NumberRow,
     OutboxRow,
     ReceiptRow,
     RecordingRow,
@@ -86,6 +87,7 @@ applications = _table("applications", ApplicationRow)
 endpoints = _table("endpoints", EndpointRow)
 calls = _table("calls", CallRow)
 mpcs = _table("mpcs", MpcRow)
+numbers = _table("numbers", NumberRow)
 members = _table("members", MemberRow)
 recordings = _table("recordings", RecordingRow)
 receipts = _table("receipts", ReceiptRow)
@@ -100,6 +102,7 @@ TABLES: dict[type[Row], sa.Table] = {
     EndpointRow: endpoints,
     CallRow: calls,
     MpcRow: mpcs,
+    NumberRow: numbers,
     MemberRow: members,
     RecordingRow: recordings,
     ReceiptRow: receipts,
@@ -119,6 +122,7 @@ sa.Index("applications_account", applications.c.account, applications.c.created_
 sa.Index("endpoints_account", endpoints.c.account, endpoints.c.created_at)
 sa.Index("endpoints_username", endpoints.c.username)
 sa.Index("calls_account", calls.c.account, calls.c.initiated_at)
+sa.Index("calls_request", calls.c.request_uuid)
 _partial("calls_live", calls.c.initiated_at, where=calls.c.ended_at.is_(None))
 sa.Index("mpcs_account", mpcs.c.account, mpcs.c.created_at)
 sa.Index("mpcs_ended", mpcs.c.account, mpcs.c.ended_at)
