@@ -85,7 +85,8 @@ class Screen:
         self.console.print(_who_spoke_when(seconds, placed))
 
     def verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Every claim with its mark and the figure it rests on."""
+        """Every claim with its mark and the figure it rests on. Ends the progress display."""
+        self._progress.stop()
         self.console.print()
         self.console.print("[bold]Checked[/]")
         for verdict in verdicts:
