@@ -172,6 +172,8 @@ class Fetch(msgspec.Struct, frozen=True):
     kind: str
     """``answer``, ``action``, ``transfer`` or ``redirect``: which hangup cause a failure has."""
     fallback: Callback = Callback()
+    number: int = 0
+    """Comes back in the answer: a leg heeds the one to its last request only."""
 
 
 class SignalRinging(msgspec.Struct, frozen=True):
@@ -179,21 +181,25 @@ class SignalRinging(msgspec.Struct, frozen=True):
 
 
 class PlaceCall(msgspec.Struct, frozen=True, kw_only=True):
-    """INVITE, with media reserved for the multiparty call's room; feeds ``Rang``, then ``Answered``, ``Refused`` or
+    """INVITE, with media reserved for a room (a multiparty call's uuid is its room's name); feeds ``Rang``, then ``Answered``, ``Refused`` or
     ``Gone``.
     """
 
-    mpc_uuid: str
+    room: str
     to: str
     from_: str
     caller_name: str
     sip_headers: tuple[tuple[str, str], ...]
+    credentials: tuple[str, str] | None = None
+    """User and password for the far end's challenge."""
 
 
 class PickUp(msgspec.Struct, frozen=True):
-    """200 to the caller, with media reserved for the call that ``join`` names; feeds ``PickedUp`` or ``Gone``."""
+    """200 to the caller, with media reserved for the call that ``join`` names, or for its private room; feeds
+    ``PickedUp`` or ``Gone``.
+    """
 
-    join: Join
+    join: Join | None = None
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -235,7 +241,9 @@ class SendDigits(msgspec.Struct, frozen=True):
     digits: str
 
 
-TimerName: TypeAlias = Literal["delay", "ring", "hangup"]
+TimerName: TypeAlias = Literal[
+    "delay", "ring", "hangup", "element", "silence", "limit", "on_ring", "record", "play", "speak"
+]
 
 
 class Wake(msgspec.Struct, frozen=True):

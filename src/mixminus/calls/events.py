@@ -115,12 +115,25 @@ class RecordingEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     rate: int = 8000
     reason: str = ""
     """Failed only: what went wrong and whose fault it is."""
+    source: str = ""
+    """``call`` or ``conference``; empty: a multiparty call."""
+    call_uuid: str = ""
+
+
+class RecordedSound(msgspec.Struct, frozen=True, kw_only=True):
+    """The recording an XML element made."""
+
+    recording_id: str
+    format: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    """None while it goes on (``recordSession``)."""
 
 
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A change of a call's status, for ``call_status_callback_url``, ``hangup_url`` and ``ring_url``."""
 
-    name: Literal["StartApp", "Ring", "StatusChange", "Hangup"]
+    name: Literal["StartApp", "Ring", "StatusChange", "Hangup", "Redirect"]
     at: datetime
     call_uuid: str
     account: str
@@ -137,6 +150,9 @@ class CallEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hangup_source: str = ""
     sip_headers: dict[str, str] = {}
     """Custom headers of the call: ``X-PH-Name`` → value; and ``SIP-H-To``."""
+    own: dict[str, str] = {}
+    """Parameters of the XML element behind the request, under the API's names (API reference 5.6)."""
+    sound: RecordedSound | None = None
 
 
 class MemberLeftForAction(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -83,7 +83,9 @@ class Entered(msgspec.Struct, frozen=True):
 
 
 class Rang(msgspec.Struct, frozen=True):
-    """The far end of an outgoing call is ringing."""
+    """The far end of an outgoing call is ringing; ``early``: with sound of its own, and our keys reach it."""
+
+    early: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -113,6 +115,8 @@ class Fetched(msgspec.Struct, frozen=True):
     """Call-control XML came and could be read."""
 
     elements: tuple[Element, ...]
+    number: int = 0
+    """Of the request it answers; 0 is whichever was last."""
 
 
 class FetchFailed(msgspec.Struct, frozen=True):
@@ -121,10 +125,11 @@ class FetchFailed(msgspec.Struct, frozen=True):
     kind: str
     reaching: bool
     reason: str
+    number: int = 0
 
 
 class TimedOut(msgspec.Struct, frozen=True):
-    timer: Literal["delay", "ring", "hangup"]
+    timer: Literal["delay", "ring", "hangup", "element", "silence", "limit", "on_ring", "record", "play", "speak"]
 
 
 class HangUp(msgspec.Struct, frozen=True):

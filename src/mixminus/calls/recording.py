@@ -86,6 +86,9 @@ def fail(row: RecordingRow, reason: str, ledger: Ledger, *, samples: int = 0) ->
 
 
 def _step(row: RecordingRow, name: EventName, ledger: Ledger) -> RecordingRow:
+    if row.source and name not in ("Completed", "Failed"):
+        ledger.save(row)  # calls and conferences are told of the file only
+        return row
     row = msgspec.structs.replace(row, sequence=row.sequence + 1)
     ledger.save(row)
     method: Literal["GET", "POST"] = "GET" if row.callback_method == "GET" else "POST"
@@ -115,4 +118,6 @@ def _event(row: RecordingRow, name: EventName, at: datetime) -> RecordingEvent:
         samples=row.samples,
         rate=row.rate,
         reason=row.failure,
+        source=row.source,
+        call_uuid=row.call_uuid,
     )

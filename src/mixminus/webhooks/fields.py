@@ -29,7 +29,7 @@ def callback_fields(event: Event | DocumentRequest, public_url: str) -> dict[str
         case RecordingEvent():
             return _recording(event, public_url.rstrip("/"))
         case CallEvent():
-            return _call(event)
+            return _call(event) | _sound(event, public_url.rstrip("/"))
         case MemberLeftForAction():
             return _member_left(event)
         case SoundRequest():
@@ -81,7 +81,59 @@ def _mpc(event: MpcEvent) -> dict[str, str]:
     }
 
 
+def _sound(event: CallEvent, public_url: str) -> dict[str, str]:
+    """Of the recording an XML element made; durations are -1 while it goes on."""
+    sound = event.sound
+    if sound is None:
+        return {}
+    seconds = None if sound.ended_at is None else max((sound.ended_at - sound.started_at).total_seconds(), 0.0)
+    return {
+        "RecordUrl": f"{public_url}/v1/Account/{event.account}/Recording/{sound.recording_id}.{sound.format}",
+        "RecordingID": sound.recording_id,
+        "RecordFile": f"{sound.recording_id}.{sound.format}",
+        "RecordingDuration": "-1" if seconds is None else str(round(seconds)),
+        "RecordingDurationMs": "-1" if seconds is None else str(round(seconds * 1000)),
+        "RecordingStartMs": _epoch_ms(sound.started_at),
+        "RecordingEndMs": "-1" if sound.ended_at is None else _epoch_ms(sound.ended_at),
+    }
+
+
+def _epoch_ms(moment: datetime) -> str:
+    return str(round(moment.timestamp() * 1000))
+
+
+def _call_recording(event: RecordingEvent, public_url: str) -> dict[str, str]:
+    """The file of a call or conference is ready, under the names of the XML callback and of the API's (5.6, 6.1)."""
+    milliseconds = round(event.samples * 1000 / event.rate)
+    url = f"{public_url}/v1/Account/{event.account}/Recording/{event.recording_id}.{event.format}"
+    started, ended = _epoch_ms(event.started_at), _epoch_ms(event.ended_at or event.started_at)
+    fields = {
+        "Event": "Record",
+        "CallUUID": event.call_uuid,
+        "RecordUrl": url,
+        "RecordingID": event.recording_id,
+        "RecordingDuration": str(whole_seconds(event.samples, event.rate)),
+        "RecordingDurationMs": str(milliseconds),
+        "RecordingStartMs": started,
+        "RecordingEndMs": ended,
+        "call_uuid": event.call_uuid,
+        "record_url": url,
+        "recording_id": event.recording_id,
+        "recording_duration": str(whole_seconds(event.samples, event.rate)),
+        "recording_duration_ms": str(milliseconds),
+        "recording_start_ms": started,
+        "recording_end_ms": ended,
+    }
+    if event.source == "conference":
+        fields |= {"ConferenceAction": "record", "ConferenceName": event.mpc_name, "ConferenceUUID": event.mpc_uuid}
+    if event.reason:
+        fields["FailureReason"] = event.reason
+    return fields
+
+
 def _recording(event: RecordingEvent, public_url: str) -> dict[str, str]:
+    if event.source:
+        return _call_recording(event, public_url)
     finished = event.name == "Completed"
     resource = f"{public_url}/v1/Account/{event.account}/Recording/{event.recording_id}"
     fields = {
@@ -128,6 +180,7 @@ def _call(event: CallEvent) -> dict[str, str]:
     fields |= {
         name: value for name, value in event.sip_headers.items() if name.startswith("X-PH-") or name == "SIP-H-To"
     }
+    fields |= event.own
     return fields if event.ended_at is None else fields | _hangup(event, event.ended_at)
 
 

@@ -21,6 +21,7 @@ from mixminus.calls.inputs import (
     LegInput,
     TimedOut,
 )
+from mixminus.calls.leg.rooms import private_room
 from mixminus.errors import MixminusError, NotFound, OutboundError
 
 if TYPE_CHECKING:
@@ -86,12 +87,13 @@ class LegEffects:
         self._service.lines.ring(call_uuid)
 
     async def _place(self, call_uuid: str, effect: effects.PlaceCall) -> None:
-        self._service.lines.place(call_uuid, effect, effect.mpc_uuid)
+        self._service.lines.place(call_uuid, effect, effect.room)
 
     async def _pick_up(self, call_uuid: str, effect: effects.PickUp) -> None:
         live = self._service.legs[call_uuid]
         assert live.state is not None
-        room = self._service.room_of(live.state.by, effect.join)
+        join = effect.join
+        room = self._service.room_of(live.state.by, join) if join else private_room(call_uuid)
         self._service.post_leg(call_uuid, await self._service.lines.pick_up(call_uuid, room))
 
     async def _refuse(self, call_uuid: str, effect: effects.Refuse) -> None:

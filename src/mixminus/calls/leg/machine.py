@@ -240,7 +240,7 @@ def _place(draft: _Draft) -> None:
     draft.change(phase="dialling")
     draft.do(
         PlaceCall(
-            mpc_uuid=order.mpc_uuid,
+            room=order.mpc_uuid,
             to=order.to,
             from_=order.dial.from_,
             caller_name=order.dial.caller_name or order.dial.from_,
