@@ -67,6 +67,38 @@ class Number(_Table):
     hangup_url: str = Field("", description="Told when the call ends; empty means the answer_url.")
 
 
+class StorageTable(_Table):
+    """``[storage]``: where finished recordings go, and how they are kept there."""
+
+    url: str = Field(
+        "",
+        description="Store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or file:///FOLDER. "
+        "Empty: the data folder.",
+    )
+    options: dict[str, str] = Field(
+        {},
+        description="Credentials and the like: access_key_id, secret_access_key, region, endpoint, ... What is not "
+        "here is looked for where the vendor's own tools look.",
+    )
+    file_name: str = Field(
+        "{account}/{yyyy}/{mm}/{recording_id}.{format}",
+        description="Names of files; ends in {recording_id}.{format}. Also {account}, {yyyy}, {mm}, {dd}, {mpc_name}.",
+    )
+    prefixes: dict[str, str] = Field({}, description="Folder put before the name, by auth id.")
+    encryption_key_file: Path | None = Field(
+        None, description="Key that finished files are sealed with (AES-256-GCM). Empty: they are not."
+    )
+    old_key_files: tuple[Path, ...] = Field((), description="Keys that older files were sealed with.")
+
+
+class RetentionTable(_Table):
+    """``[retention]``: how long recordings are kept."""
+
+    days: int = Field(0, ge=0, description="Days until a recording is deleted; 0 keeps it for ever.")
+    accounts: dict[str, int] = Field({}, description="Other days for some, by auth id; a sub-account's own goes first.")
+    legal_hold: tuple[str, ...] = Field((), description="Auth ids whose recordings are not deleted, whoever asks.")
+
+
 class Settings(_Table):
     """Everything an operator can set. See ``docs/configuration.md``, which a test holds against this table."""
 
@@ -100,6 +132,14 @@ class Settings(_Table):
     rate_limit: int = Field(
         300, ge=0, description="API requests an account may make in any 5 seconds; more get 429. 0: no limit."
     )
+    recording_urls: Literal["basic", "signed", "unguessable"] = Field(
+        "basic",
+        description="Who may download a recording: basic, whoever has the credentials or a signed URL; signed, the "
+        "same, and the URLs told are signed; unguessable, whoever has the URL, as with Plivo.",
+    )
+    recording_url_hours: float = Field(24.0, gt=0, description="How long a signed URL opens its recording.")
+    storage: StorageTable = Field(StorageTable(), description="Where finished recordings go, a [storage] table.")
+    retention: RetentionTable = Field(RetentionTable(), description="How long they are kept, a [retention] table.")
     drain_seconds: float = Field(30.0, ge=0, description="How long SIGTERM waits for calls before ending them.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
@@ -145,14 +185,14 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _read_environment(environ: dict[str, str]) -> dict[str, str]:
-    tables = {"trunk", "number"}
+    tables = {"trunk", "number", "storage", "retention"}
     found = {}
     for key, value in environ.items():
         if not key.startswith(ENVIRONMENT_PREFIX):
             continue
         name = key.removeprefix(ENVIRONMENT_PREFIX).lower()
         if name in tables:
-            raise ConfigurationError(f"{key}: [[{name}]] tables are read from mixminus.toml only")
+            raise ConfigurationError(f"{key}: tables are read from mixminus.toml only")
         found[name] = value
     return found
 

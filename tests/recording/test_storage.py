@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,13 +60,14 @@ def test_ranges_size_and_deletion(tmp_path: Path) -> None:
         next(storage.read(KEY))
 
 
-def test_an_object_store_holds_files_alike(tmp_path: Path) -> None:
+async def test_an_object_store_holds_files_alike(tmp_path: Path) -> None:
     content = bytes(range(256)) * 1000
     (tmp_path / "made.mp3").write_bytes(content)
     storage = ObjectStorage(f"file://{tmp_path}/store")
-    storage.check()
+    await storage.check()
     assert storage.size(KEY) is None and list(storage.names()) == []
-    storage.put(KEY, tmp_path / "made.mp3")
+    await storage.upload(KEY, tmp_path / "made.mp3")
+    assert await storage.digest(KEY) == (len(content), hashlib.sha256(content).hexdigest())
     _holds(storage, content)
     with pytest.raises(StorageError, match=r"0a-1\.mp3 is not there"):
         next(storage.read(KEY))

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from mixminus.errors import ConfigurationError, StorageError
 from mixminus.store.db import Store
 from mixminus.store.rows import AccountRow, ApplicationRow, CallRow, MetaRow, MpcRow, OutboxRow
+from mixminus.store.schema import REVISIONS
 from mixminus.store.transaction import Transaction
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -215,7 +216,7 @@ async def test_a_newer_database_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"version is 9999.*up to 0\d+"):
         await Store.open(tmp_path)
     with sqlite3.connect(tmp_path / "mixminus.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", REVISIONS[-1:])
     connection.close()
     await (await Store.open(tmp_path)).close()
 

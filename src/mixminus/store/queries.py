@@ -307,6 +307,12 @@ class Queries(ABC):
         )
         return await self._all(RecordingRow, where, table.c.created_at)
 
+    async def recording_owners(self) -> tuple[tuple[str, str], ...]:
+        """(account, sub-account) of everybody who has recordings that are not deleted."""
+        table = tables.recordings
+        statement = sa.select(table.c.account, table.c.sub_account).where(table.c.deleted_at.is_(None)).distinct()
+        return tuple((row.account, row.sub_account) for row in await self._execute(statement))
+
     async def kept_recordings(self, account: str | None = None) -> tuple[RecordingRow, ...]:
         """Every recording that is not deleted, oldest first; of every account for ``None``."""
         table = tables.recordings

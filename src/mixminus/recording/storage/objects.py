@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -62,17 +63,30 @@ class ObjectStorage:
             for piece in obstore.get(self._store, key, options=options).stream(min_chunk_size=_READ_BYTES):
                 yield bytes(piece)
 
-    def put(self, key: str, path: Path) -> None:
-        """Upload a file whole; it appears under its key at once and complete, or not at all."""
+    async def upload(self, key: str, path: Path) -> None:
+        """A file whole: it appears under its key at once and complete, or not at all."""
         with self._told(key, "uploading"):
-            obstore.put(
+            await obstore.put_async(
                 self._store,
                 check_key(key),
                 path,
-                use_multipart=path.stat().st_size > PART_BYTES,
+                use_multipart=_is_large(path),
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
+
+    async def digest(self, key: str) -> tuple[int, str] | None:
+        """Size in bytes and SHA-256 of what the store gives back; ``None`` if there is no such file."""
+        digest, size = hashlib.sha256(), 0
+        with self._told(key, "reading back"):
+            try:
+                found = await obstore.get_async(self._store, check_key(key))
+            except (NotFoundError, FileNotFoundError):
+                return None
+            async for piece in found.stream(min_chunk_size=_READ_BYTES):
+                digest.update(piece)
+                size += len(piece)
+        return size, digest.hexdigest()
 
     def delete(self, key: str) -> bool:
         if self.size(key) is None:
@@ -88,11 +102,11 @@ class ObjectStorage:
     def names(self) -> Iterator[str]:
         return (name for name in self._list(None) if is_key(name) and name != _PROBE)
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Write a small object and read it back. Raises :class:`WrongCredentials` or StorageError saying what to do."""
         with self._told(_PROBE, "checking"):
-            obstore.put(self._store, _PROBE, b"{}", use_multipart=False)
-            if bytes(obstore.get(self._store, _PROBE).bytes()) != b"{}":
+            await obstore.put_async(self._store, _PROBE, b"{}", use_multipart=False)
+            if bytes(await (await obstore.get_async(self._store, _PROBE)).bytes_async()) != b"{}":
                 raise StorageError(f"{self.url} does not give back what was written to it")
 
     def _list(self, prefix: str | None) -> Iterator[str]:
@@ -117,6 +131,10 @@ class ObjectStorage:
             text = _first_line(error)
             kind = WrongCredentials if _smells_of_credentials(text) else StorageError
             raise kind(f"the store failed while {doing} {where}: {text}") from error
+
+
+def _is_large(path: Path) -> bool:
+    return path.stat().st_size > PART_BYTES
 
 
 def _open(url: str, options: dict[str, str], timeout: float) -> ObjectStore:
