@@ -94,6 +94,15 @@ async def test_a_closed_port_is_503_on_tcp() -> None:
             assert isinstance(rejected, Rejected) and rejected.status == 503
 
 
+async def test_a_target_of_another_family_harms_nobody() -> None:
+    async with sides() as (caller, callee):
+        callee.on_event = lambda e: callee.endpoint.answer(e.call, ANSWER) if isinstance(e, IncomingCall) else None
+        caller.endpoint.invite("sip:7@[::1]:5060", from_="555", sdp=OFFER)
+        call = caller.endpoint.invite(f"sip:7@127.0.0.1:{callee.port}", from_="555", sdp=OFFER)
+        answered = await caller.next(Answered)
+        assert isinstance(answered, Answered) and answered.call == call
+
+
 async def test_a_taken_port_is_named() -> None:
     async with sides(1) as (first,):
         with pytest.raises(ConfigurationError, match=str(first.port)):

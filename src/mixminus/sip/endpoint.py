@@ -21,6 +21,7 @@ from mixminus.sip.uri import is_address
 
 _WILDCARDS = ("0.0.0.0", "::")
 _PORT_ATTEMPTS = 20
+_RECEIVE_BUFFER = 4 * 1024 * 1024
 
 
 class SipEndpoint:
@@ -105,6 +106,8 @@ class SipEndpoint:
         except OSError:
             transport.close()
             raise
+        # Room for a burst of calls while the loop is busy; the kernel grants what it allows.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._udp = transport
         return bound
 
@@ -279,7 +282,7 @@ class SipEndpoint:
         if self._udp is None:
             return
         if is_address(flow.host):
-            self._udp.sendto(data, (flow.host, flow.port))
+            self._send_to(data, flow, (flow.host, flow.port))
             return
         task = asyncio.get_running_loop().create_task(self._resolve_and_send(data, flow))
         self._resolving.add(task)
@@ -295,8 +298,19 @@ class SipEndpoint:
             self.agent.send_failed(flow, self._now())
             self._drain()
             return
-        if self._udp is not None:
-            self._udp.sendto(data, found[0][4][:2])
+        self._send_to(data, flow, (str(found[0][4][0]), flow.port))
+
+    def _send_to(self, data: bytes, flow: Flow, address: tuple[str, int]) -> None:
+        if self._udp is None:
+            return
+        try:
+            self._udp.sendto(data, address)
+        except (OSError, ValueError):  # uvloop raises at once, for instance at an IPv6 target on an IPv4 socket
+            asyncio.get_running_loop().call_soon(self._on_unsendable, flow)
+
+    def _on_unsendable(self, flow: Flow) -> None:
+        self.agent.send_failed(flow, self._now())
+        self._drain()
 
     def _address_for(self, transport: str, remote_host: str) -> tuple[str, int]:
         """Host and port to be reached at from ``remote_host``: bound to a wildcard, that depends on the route there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import string
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from mixminus.errors import ProtocolError
@@ -77,13 +78,18 @@ def format_host_port(host: str, port: int | None = None) -> str:
     return f"{text}:{port}" if port is not None else text
 
 
-def is_address(host: str) -> bool:
-    """Whether ``host`` is an IP literal rather than a name."""
+@lru_cache(4096)
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
         return False
     return True
+
+
+def is_address(host: str) -> bool:
+    """Whether ``host`` is an IP literal rather than a name."""
+    return len(host) <= 45 and _is_address(host)  # nothing longer is one, nor worth remembering
 
 
 def parse_uri(text: str) -> Uri:
