@@ -181,8 +181,8 @@ class SignalRinging(msgspec.Struct, frozen=True):
 
 
 class PlaceCall(msgspec.Struct, frozen=True, kw_only=True):
-    """INVITE, with media reserved for a room (a multiparty call's uuid is its room's name); feeds ``Rang``, then ``Answered``, ``Refused`` or
-    ``Gone``.
+    """INVITE, with media reserved for a room (a multiparty call's uuid names its room); feeds ``Rang``, then
+    ``Answered``, ``Refused`` or ``Gone``.
     """
 
     room: str

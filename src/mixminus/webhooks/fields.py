@@ -29,7 +29,7 @@ def callback_fields(event: Event | DocumentRequest, public_url: str) -> dict[str
         case RecordingEvent():
             return _recording(event, public_url.rstrip("/"))
         case CallEvent():
-            return _call(event) | _sound(event, public_url.rstrip("/"))
+            return _call(event) | _recorded(event, public_url.rstrip("/"))
         case MemberLeftForAction():
             return _member_left(event)
         case SoundRequest():
@@ -81,7 +81,7 @@ def _mpc(event: MpcEvent) -> dict[str, str]:
     }
 
 
-def _sound(event: CallEvent, public_url: str) -> dict[str, str]:
+def _recorded(event: CallEvent, public_url: str) -> dict[str, str]:
     """Of the recording an XML element made; durations are -1 while it goes on."""
     sound = event.sound
     if sound is None:
