@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from mixminus.recording.journal import SegmentParser
+from mixminus.recording.channels import Spec, samples_of
+from mixminus.recording.journal import SegmentHeader, SegmentParser
 from mixminus.recording.spool import disk_error, segment_files
-from mixminus.recording.timeline import Assembler, Audio, Marker, Piece
+from mixminus.recording.timeline import Anchor, Assembler, Happening, Marker, Piece
 
 SLICE_BYTES = 1 << 19
 """Read, or made of silence, at a time: 32 s of audio, some 20 ms of work."""
@@ -20,12 +21,14 @@ class SpoolTail:
     then. The folder need not exist yet. Files are opened for each reading: hundreds of tails hold no descriptors.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spec: Spec | None = None) -> None:
         self.folder = folder
+        self.spec = spec or Spec()
         self.damage = 0
-        self._assembler = Assembler()
+        self._assembler = Assembler(pause_as=self.spec.pause_as)
         self._ready: deque[Piece] = deque()
-        self._silence = 0
+        self._taken = 0
+        """Samples of the first ready piece that were given out."""
         self._parser = SegmentParser()
         self._announced = False
         self._path: Path | None = None
@@ -51,28 +54,40 @@ class SpoolTail:
         self._assembler.finish()
         return tuple(self._assembler.markers)
 
+    def anchors(self) -> tuple[Anchor, ...]:
+        return tuple(self._assembler.anchors)
+
+    def happenings(self) -> tuple[Happening, ...]:
+        return tuple(self._assembler.happenings)
+
+    def tracks(self) -> tuple[str, ...]:
+        """Names of the tracks found so far, in the order in which they first sounded."""
+        return tuple(self._assembler.tracks)
+
+    def begun(self) -> SegmentHeader | None:
+        """Header of the first segment."""
+        return self._assembler.begun
+
     def read(self) -> tuple[bytes, bool]:
-        """Samples that follow, int16 little-endian, and whether it is worth asking again at once.
+        """Samples that follow, int16 little-endian, channels interleaved, and whether it is worth asking again at once.
 
         Raises StorageError when the disk cannot be read.
         """
-        more = self._fill() if not self._ready and not self._silence else True
+        more = True if self._ready else self._fill()
         return self._take(), more
 
     def _take(self) -> bytes:
         parts: list[bytes] = []
-        room = SLICE_BYTES
-        while room > 0 and (self._silence or self._ready):
-            if self._silence:
-                count = min(self._silence, -(-room // 2))
-                self._silence -= count
-                part = bytes(2 * count)
-            else:
-                piece = self._ready.popleft()
-                part = piece.pcm if isinstance(piece, Audio) else b""
-                self._silence = 0 if isinstance(piece, Audio) else piece.samples
-            parts.append(part)
-            room -= len(part)
+        room = SLICE_BYTES // (2 * self.spec.count)
+        while room > 0 and self._ready:
+            piece = self._ready[0]
+            count = min(piece.samples - self._taken, room)
+            parts.append(samples_of(piece, self._taken, count, self.rate, self.spec))
+            room -= count
+            self._taken += count
+            if self._taken == piece.samples:
+                self._ready.popleft()
+                self._taken = 0
         return b"".join(parts)
 
     def _fill(self) -> bool:

@@ -1,24 +1,36 @@
-"""What a spool amounts to: recorded samples, silence where some are missing, nothing where it was paused.
+"""What a spool amounts to: recorded samples, silence where some are missing; where it was paused nothing, silence or a
+tone.
 
 The time between two segments becomes silence of its measured length, unless it was paused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from mixminus.recording.journal import SAMPLE_BYTES, Block, Kind, SegmentHeader, SegmentParser
+from mixminus.recording.journal import SAMPLE_BYTES, Block, Kind, SegmentHeader, SegmentParser, decode_track
 
 MAX_GAP_SECONDS = 3600
 """Longest silence put in for one gap or one damaged stretch; a marker still tells the true time."""
 
 
+MAX_PAUSE_SECONDS = 86_400
+"""Longest pause that is filled."""
+
+PauseAs: TypeAlias = Literal["cut", "silence", "tone"]
+"""What a pause becomes: nothing, silence of its length, or a tone."""
+
+_NO_TRACKS: Mapping[str, bytes] = {}
+
+
 class Audio(NamedTuple):
-    """Samples as recorded, int16 little-endian."""
+    """Samples as recorded, int16 little-endian, and those of each track that sounds there, as many."""
 
     pcm: bytes
+    tracks: Mapping[str, bytes] = _NO_TRACKS
 
     @property
     def samples(self) -> int:
@@ -31,7 +43,35 @@ class Silence(NamedTuple):
     samples: int
 
 
-Piece: TypeAlias = Audio | Silence
+class Tone(NamedTuple):
+    """A tone in place of what was not to be recorded."""
+
+    samples: int
+
+
+Piece: TypeAlias = Audio | Silence | Tone
+
+
+class Anchor(NamedTuple):
+    """Sample ``at`` of the finished file was mixed at ``monotonic_ns``; samples after it follow at the file's rate,
+    until the next anchor. ``running`` is False from a pause on.
+    """
+
+    at: int
+    monotonic_ns: int
+    running: bool
+
+
+class Happening(NamedTuple):
+    """A note of the worker: ``kind`` (``speech``, ``silence``, ``loss``) of ``leg`` at a sample of the finished file.
+
+    ``value``: milliseconds concealed, of a loss.
+    """
+
+    at: int
+    kind: str
+    leg: str
+    value: int
 
 
 class Marker(NamedTuple):
@@ -53,11 +93,19 @@ class Assembler:
     The sum of the pieces' samples is the time that was not paused, from the first segment's start to the last block.
     """
 
+    pause_as: PauseAs = "cut"
     rate: int = 0
     """Hz; 0 before the first segment."""
     samples: int = 0
     ended: bool = False
     markers: list[Marker] = field(default_factory=list)
+    anchors: list[Anchor] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    tracks: list[str] = field(default_factory=list)
+    """Names, in the order in which they first sounded."""
+    begun: SegmentHeader | None = None
+    """Of the first segment."""
+    _beside: dict[str, bytes] = field(default_factory=dict)
     _header: SegmentHeader | None = None
     _foreign: bool = False
     _paused: bool = False
@@ -77,10 +125,13 @@ class Assembler:
         if self._header is not None:
             pieces = self._between(self._header, header)
         self.rate = header.rate
+        self.begun = self.begun or header
+        self._beside.clear()
         if header.paused and not self._paused:
             self._paused_at_ns = header.monotonic_ns
         elif self._paused and not header.paused:
-            self._close_pause(header.monotonic_ns)
+            pieces += self._close_pause(header.monotonic_ns)
+        self._anchor(header.monotonic_ns, not header.paused)
         self._header, self._paused, self.ended = header, header.paused, False
         self._anchor_ns, self._anchor_position, self._position, self._sequence = header.monotonic_ns, 0, 0, 0
         return pieces
@@ -99,14 +150,22 @@ class Assembler:
         self._position = block.position + block.samples
         if block.kind is Kind.AUDIO:
             pieces += self._audio(block, contiguous)
+        elif block.kind is Kind.TRACK:
+            name, pcm = decode_track(block.payload)
+            self._beside[name] = pcm
+        elif block.kind is Kind.NOTES:
+            self._note(block.payload)
         elif block.kind is Kind.GAP:
             pieces += self._silence("gap", block.samples)
         elif block.kind is Kind.PAUSE:
             self._pause(block.monotonic_ns)
         elif block.kind is Kind.RESUME:
-            self._resume(block)
+            pieces += self._resume(block)
         else:
             self.ended = True
+            if self._paused:
+                pieces += self._close_pause(block.monotonic_ns)
+                self._paused = False
         return pieces
 
     def finish(self) -> None:
@@ -116,27 +175,47 @@ class Assembler:
             self._paused = False
 
     def _audio(self, block: Block, contiguous: bool) -> list[Piece]:
+        tracks, self._beside = self._beside, {}
         if self._paused and contiguous:
             return []  # never written by a sound writer; what was said while paused is not let out
-        if self._paused:
-            self._resume(block)  # the RESUME itself was among the damaged bytes
+        pieces = self._resume(block) if self._paused else []  # the RESUME itself was among the damaged bytes
         if not block.payload:
-            return []
+            return pieces
         self.samples += block.samples
-        return [Audio(block.payload)]
+        self.tracks += [name for name in tracks if name not in self.tracks]
+        whole = {name: pcm for name, pcm in tracks.items() if len(pcm) == len(block.payload)}
+        return [*pieces, Audio(block.payload, whole)]
+
+    def _note(self, payload: bytes) -> None:
+        for at, kind, leg, value in _read_notes(payload):
+            self.happenings.append(Happening(max(0, self.samples + at), kind, leg, value))
 
     def _pause(self, at_ns: int) -> None:
         if not self._paused:
             self._paused, self._paused_at_ns = True, at_ns
+            self._anchor(at_ns, False)
 
-    def _resume(self, block: Block) -> None:
+    def _resume(self, block: Block) -> list[Piece]:
+        pieces: list[Piece] = []
         if self._paused:
-            self._close_pause(block.monotonic_ns)
+            pieces = self._close_pause(block.monotonic_ns)
+            self._anchor(block.monotonic_ns, True)
         self._paused = False
         self._anchor_ns, self._anchor_position = block.monotonic_ns, block.position
+        return pieces
 
-    def _close_pause(self, at_ns: int) -> None:
-        self._mark("pause", 0, max(0, at_ns - self._paused_at_ns))
+    def _close_pause(self, at_ns: int) -> list[Piece]:
+        elapsed_ns = max(0, at_ns - self._paused_at_ns)
+        samples = min(elapsed_ns * self.rate // 1_000_000_000, MAX_PAUSE_SECONDS * self.rate)
+        if self.pause_as == "cut" or not samples:
+            self._mark("pause", 0, elapsed_ns)
+            return []
+        self._mark("pause", samples, elapsed_ns)
+        self.samples += samples
+        return [Silence(samples) if self.pause_as == "silence" else Tone(samples)]
+
+    def _anchor(self, at_ns: int, running: bool) -> None:
+        self.anchors.append(Anchor(self.samples, at_ns, running))
 
     def _between(self, old: SegmentHeader, new: SegmentHeader) -> list[Piece]:
         """The time from the last sample of one segment to the first of the next."""
@@ -161,6 +240,20 @@ class Assembler:
 
     def _mark(self, kind: Literal["pause", "gap", "damage"], samples: int, elapsed_ns: int) -> None:
         self.markers.append(Marker(kind, self.samples, samples, elapsed_ns))
+
+
+def _read_notes(payload: bytes) -> list[tuple[int, str, str, int]]:
+    """What a NOTES block says; what is not of its form is left out."""
+    try:
+        notes: Any = json.loads(payload)
+    except ValueError:
+        return []
+    entries = notes if isinstance(notes, list) else []
+    return [
+        (entry[0], entry[1], entry[2], entry[3])
+        for entry in entries
+        if isinstance(entry, list) and [type(part) for part in entry] == [int, str, str, int]
+    ]
 
 
 class Timeline(NamedTuple):
