@@ -35,28 +35,38 @@ async def test_a_killed_server_finishes_its_recordings_when_it_is_back(
     randomly = random.Random(SEED)
     server = ServerProcess(tmp_path / "server")
     await server.start()
-    for round_number in range(KILLS):
-        sink.auth_token = server.address.auth_token
-        sink.received.clear()
-        lived, paused = await _a_call_that_is_killed(
-            server, sink, f"killed-{round_number}", randomly.uniform(0.1, 4.0), randomly.random() < 0.3, file_format
-        )
-        await server.start()
-        told = await sink.wait_for(lambda one: one.event in ("MPCRecordingCompleted", "MPCRecordingFailed"), timeout=10)
-        what = f"round {round_number} of seed {SEED}: lived {lived:.3f} s"
-        recorded = lived - paused
-        if told.event == "MPCRecordingFailed":
-            assert recorded <= ALLOWED_LOSS + CLOCK_SLACK, f"{what}, and nothing of it was saved"
-            continue
-        samples = await download(server, told)
-        seconds = len(samples) / sources.RATE
-        assert recorded - ALLOWED_LOSS - CLOCK_SLACK <= seconds <= recorded + CLOCK_SLACK, (
-            f"{what}, saved {seconds:.3f}"
-        )
-        assert ear.tones(samples, [AGENT, CUSTOMER, 1000]) == {AGENT, CUSTOMER}, what
-        assert told.signature.valid, what
-        assert not list((server.data / "spool").rglob("*.spool")), f"{what}: spool left behind"
-    await server.stop()
+    try:
+        for number in range(KILLS):
+            after, pause = randomly.uniform(0.1, 4.0), randomly.random() < 0.3
+            await _one_kill(server, sink, f"killed-{number} of seed {SEED}", after, pause, file_format)
+    finally:
+        server.kill()
+
+
+async def _one_kill(
+    server: ServerProcess, sink: CallbackSink, name: str, after: float, pause: bool, file_format: str
+) -> None:
+    """Kill the server ``after`` seconds into a recorded call, start it again, and judge what is announced."""
+    sink.auth_token = server.address.auth_token
+    sink.received.clear()
+    lived, paused = await _a_call_that_is_killed(server, sink, name, after, pause, file_format)
+    await server.start()
+    told = await sink.wait_for(lambda one: one.event in ("MPCRecordingCompleted", "MPCRecordingFailed"), timeout=10)
+    what = f"{name}: lived {lived:.3f} s"
+    recorded = lived - paused
+    if told.event == "MPCRecordingFailed":
+        assert recorded <= ALLOWED_LOSS + CLOCK_SLACK, f"{what}, and nothing of it was saved"
+        return
+    samples = await download(server, told)
+    seconds = len(samples) / sources.RATE
+    assert recorded - ALLOWED_LOSS - CLOCK_SLACK <= seconds <= recorded + CLOCK_SLACK, f"{what}, saved {seconds:.3f}"
+    assert ear.tones(samples, [AGENT, CUSTOMER, 1000]) == {AGENT, CUSTOMER}, what
+    assert told.signature.valid, what
+    assert not _spools(server), f"{what}: spool left behind"
+
+
+def _spools(server: ServerProcess) -> list[Path]:
+    return list((server.data / "spool").rglob("*.spool"))
 
 
 async def _a_call_that_is_killed(

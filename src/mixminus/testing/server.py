@@ -112,8 +112,10 @@ class ServerProcess:
         self._running().send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """``kill -9`` of the whole process tree at once, and wait until it is gone."""
+        """``kill -9`` of the whole process tree at once, and wait until it is gone. Harmless if it has ended."""
         process = self._running()
+        if process.poll() is not None:
+            return
         for pid in [*descendants(process.pid), process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
