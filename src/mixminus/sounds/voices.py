@@ -77,24 +77,25 @@ LANGUAGES: Final = frozenset(_LANGUAGES.split())
 
 
 def pick(voice: str, language: str) -> Voice:
-    """The voice meant. Empty means ``WOMAN`` and ``en-US``; a ``Polly.`` voice brings its language with it.
+    """The voice meant. Empty means ``WOMAN`` and ``en-US``; a ``Polly.`` voice speaks its own language, whatever is asked.
 
     Raises:
         ValueError: no such voice or language; the text says what is allowed.
     """
-    gender, spoken = _named(voice.strip())
-    tag = language.strip().lower().replace("_", "-") or spoken
+    gender, own = _named(voice.strip())
+    tag = own or language.strip().lower().replace("_", "-") or DEFAULT_LANGUAGE
     if tag.partition("-")[0] not in LANGUAGES:
         raise ValueError(f"no language {language[:40]!r}; it must be a tag such as en-US, es-ES or cmn-CN")
     return Voice(tag, gender)
 
 
 def _named(voice: str) -> tuple[Gender, str]:
+    """Gender, and the one language the voice has; empty if it has any."""
     name = voice.lower()
     if name in ("", "woman", "female"):
-        return "female", DEFAULT_LANGUAGE
+        return "female", ""
     if name in ("man", "male"):
-        return "male", DEFAULT_LANGUAGE
+        return "male", ""
     if name.startswith("polly."):
-        return _POLLY.get(name.removeprefix("polly.").partition("-")[0], ("female", DEFAULT_LANGUAGE))
+        return _POLLY.get(name.removeprefix("polly.").partition("-")[0], ("female", ""))
     raise ValueError(f"no voice {voice[:40]!r}; it must be WOMAN, MAN or Polly. and a name, such as Polly.Joanna")

@@ -21,6 +21,8 @@ IN_ALL = 60.0
 """Seconds for all attempts at one URL."""
 PAUSE = 0.5
 """Seconds between attempts."""
+_XML_TYPES = "application/xml, text/xml;q=0.9"
+_SOUND_TYPES = "application/xml, text/xml;q=0.9, audio/*;q=0.8"
 
 
 class Documents:
@@ -58,7 +60,21 @@ class Documents:
                 raise
         return await self._fetch(fallback, request, account, sub_account)
 
-    async def _fetch(self, callback: Callback, request: DocumentRequest, account: str, sub_account: str) -> bytes:
+    async def fetch_sound(
+        self, callback: Callback, request: DocumentRequest, *, account: str, sub_account: str, limit: int
+    ) -> bytes:
+        """XML or audio of at most ``limit`` bytes, from a music or sound URL. Raises OutboundError."""
+        return await self._fetch(callback, request, account, sub_account, _SOUND_TYPES, limit)
+
+    async def _fetch(
+        self,
+        callback: Callback,
+        request: DocumentRequest,
+        account: str,
+        sub_account: str,
+        accept: str = _XML_TYPES,
+        limit: int = DOCUMENT_LIMIT,
+    ) -> bytes:
         bare, policy = parse_fragment(callback.url, DOCUMENT_POLICY)
         try:
             tokens = await self._tokens.tokens(account, sub_account, self._clock.now().wall)
@@ -71,8 +87,8 @@ class Documents:
             tokens,
             policy=policy,
             nonce=lambda: self._mint.digits(20),
-            headers={"Accept": "application/xml, text/xml;q=0.9"},
-            limit=DOCUMENT_LIMIT,
+            headers={"Accept": accept},
+            limit=limit,
             cut=False,
         )
         deadline_ns = self._clock.now().monotonic_ns + round(IN_ALL * 1e9)

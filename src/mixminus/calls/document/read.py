@@ -19,7 +19,7 @@ from mixminus.calls.document import control, inputs, prompts
 from mixminus.calls.document.attributes import Attributes, InvalidDocument
 from mixminus.calls.document.catalogue import REFUSED_ELEMENTS
 from mixminus.calls.document.dial import conference, dial
-from mixminus.calls.document.elements import Element
+from mixminus.calls.document.elements import Element, Prompt
 from mixminus.calls.document.multi_party_call import multi_party_call
 
 SIZE_LIMIT = 100_000
@@ -38,11 +38,8 @@ def read_document(body: bytes, warn: Warn = lambda sentence: None) -> tuple[Elem
     Raises:
         InvalidDocument: not XML, too large or deep, another root, an element or value that cannot be used.
     """
-    root = _parse(body)
-    if root.tag != "Response":
-        raise InvalidDocument(f"the root element is <{root.tag[:40]}>; it must be <Response>")
     found = []
-    for child in root:
+    for child in _response(body):
         check_served(child)
         if child.tag in READERS:
             found.append(READERS[child.tag](child, Attributes(child)))
@@ -50,6 +47,22 @@ def read_document(body: bytes, warn: Warn = lambda sentence: None) -> tuple[Elem
         else:
             warn(f"<{child.tag[:40]}> is unknown and ignored; known are {', '.join(READERS)}")
     return tuple(found)
+
+
+def read_prompts(body: bytes) -> tuple[Prompt, ...]:
+    """What music and sound URLs answer: ``Play``, ``Speak`` and ``Wait`` in document order, the rest ignored (4.7).
+
+    Raises:
+        InvalidDocument: as :func:`read_document`.
+    """
+    return prompts.prompts(_response(body))
+
+
+def _response(body: bytes) -> XmlElement:
+    root = _parse(body)
+    if root.tag != "Response":
+        raise InvalidDocument(f"the root element is <{root.tag[:40]}>; it must be <Response>")
+    return root
 
 
 def check_served(element: XmlElement) -> None:
