@@ -19,7 +19,7 @@ from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refu
 from mixminus.calls.leg.machine import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.routing import NoRoute, Route
-from mixminus.errors import MediaError, MixminusError, ProtocolError
+from mixminus.errors import MediaError, MixminusError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
@@ -140,7 +140,7 @@ class SipLines:
             return Gone()
         try:
             body = await self._open_inbound(line, room)
-        except (MediaError, ProtocolError) as error:
+        except MixminusError as error:
             log.warning("cannot answer", call_uuid=call_uuid, error=str(error))
             self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
             return Gone(HangupCause.INTERNAL_ERROR, HangupSource.PLIVO)
@@ -217,7 +217,7 @@ class SipLines:
         try:
             if line.offer:
                 self._negotiate(line)
-        except ProtocolError as error:
+        except MixminusError as error:
             log.info("offer refused", call_id=event.call_id, reason=str(error))
             self._endpoint.reject(event.call, 488 if isinstance(error, NoCommonCodec) else 400)
             return
@@ -265,7 +265,7 @@ class SipLines:
         try:
             plan = read_answer(line.offer, event.sdp)
             opened = await self._open(line, plan)
-        except (MediaError, ProtocolError) as error:
+        except MixminusError as error:
             log.warning("answer unusable", call_uuid=line.call_uuid, error=str(error))
             self.hang_up(line.call_uuid, HangupCause.ROUTING_ERROR)
             self.tell(line.call_uuid, Gone(HangupCause.ROUTING_ERROR, HangupSource.PLIVO))
@@ -343,7 +343,7 @@ class SipLines:
         line.offer = event.sdp
         try:
             body, plan = self._negotiate(line)
-        except ProtocolError as error:
+        except MixminusError as error:
             log.info("new offer refused", call_uuid=line.call_uuid, reason=str(error))
             self._endpoint.refuse_update(event.call, 488)
             return
@@ -366,7 +366,7 @@ class SipLines:
         line.answer_expected = False
         try:
             plan = read_answer(line.offer, event.sdp)
-        except ProtocolError as error:
+        except MixminusError as error:
             log.warning("answer in the ACK unusable", call_uuid=line.call_uuid, error=str(error))
             self.hang_up(line.call_uuid, HangupCause.ROUTING_ERROR)
             return
