@@ -41,12 +41,16 @@ from mixminus.store.db import Store
 from mixminus.webhooks.deliver import Deliverer
 from mixminus.webhooks.documents import Documents
 from mixminus.webhooks.signing import TokenBook
+from mixminus.sounds.cache import SoundFolder
+from mixminus.sounds.library import Limits, SoundLibrary
+from mixminus.sounds.speech import Speaker, find_engine
 
 log = structlog.get_logger(__name__)
 
 HAND_SHAKE = "server.json"
 """In the data folder while the server runs: where it listens, and the main account's credentials."""
 CALLBACK_DRAIN_SECONDS = 3.0
+from mixminus.webhooks.sounds import CallSounds
 PLIVO_PHONE_DOMAIN = "phone.plivo.com"
 """Endpoints are addressed under it by applications written for the vendor."""
 
@@ -142,7 +146,8 @@ class Server:
             media=self.media,
             lines=self.lines,
             recorder=self.recorder,
-            documents=self._documents(),
+            documents=documents,
+            sounds=self._sounds(documents),
             timers=LoopTimers(),
             clock=self.clock,
             mint=self.mint,
@@ -164,6 +169,7 @@ class Server:
     async def _start_sip(self) -> None:
         settings = self.settings
         host, port = split_host_port(settings.sip)
+        documents = self._documents()
         self.domain = settings.sip_domain or settings.media_host or host
         self.sip = SipEndpoint(
             mint=self.mint,
@@ -174,6 +180,7 @@ class Server:
             session_expires=settings.session_expires,
             user_agent=f"mixminus/{__version__}",
         )
+        self._closing.push_async_callback(self.service.players.close)
         bound_host, bound_port = await self.sip.start(host, port)
         self._closing.push_async_callback(self.sip.stop)
         self.sip_address = f"{bound_host}:{bound_port}"
@@ -188,6 +195,21 @@ class Server:
             domains.add(self.domain)
         return find_route(
             to, trunks=self.settings.trunk, domains=frozenset(domains), contacts=lambda user: self.sip.contacts(user)
+    def _sounds(self, documents: Documents) -> CallSounds:
+        settings = self.settings
+        folder = SoundFolder(settings.data / "sounds", settings.sound_cache_bytes)
+        limits = Limits(
+            bytes=settings.sound_max_bytes,
+            seconds=settings.sound_max_seconds,
+            connect_seconds=settings.sound_connect_seconds,
+            read_seconds=settings.sound_read_seconds,
+            fresh_seconds=settings.sound_fresh_seconds,
+        )
+        library = SoundLibrary(self.outbound, folder, clock=self.clock, limits=limits)
+        self._closing.push_async_callback(library.close)
+        self.speaker = Speaker(find_engine(settings.tts_engine, settings.tts_piper_voices), folder, clock=self.clock)
+        return CallSounds(library, self.speaker, documents, limit=limits.bytes)
+
         )
 
     def _wire_lines(self) -> None:
@@ -234,6 +256,8 @@ class Server:
         self._http = _HttpServer(config)
         self._serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
         self._closing.push_async_callback(self._stop_http)
+            case media.PlayEnded():
+                self.service.players.play_ended(event)
 
     async def _stop_http(self) -> None:
         self._http.should_exit = True

@@ -144,6 +144,24 @@ class Settings(_Table):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line written."
     )
+    sound_max_bytes: int = Field(20_000_000, ge=1000, description="Largest audio file fetched to be played.")
+    sound_max_seconds: float = Field(
+        600.0, gt=0, le=600, description="Longest audio played; a longer file is refused by name in the log."
+    )
+    sound_connect_seconds: float = Field(2.0, gt=0, description="How long an audio file's server may take to connect.")
+    sound_read_seconds: float = Field(30.0, gt=0, description="How long it may be silent while it answers.")
+    sound_fresh_seconds: float = Field(
+        300.0, ge=0, description="How long a fetched audio file is played without asking whether it has changed."
+    )
+    sound_cache_bytes: int = Field(
+        500_000_000, ge=0, description="Room for fetched audio and spoken prompts in the data folder; the oldest go."
+    )
+    tts_engine: Literal["auto", "piper", "espeak-ng", "none"] = Field(
+        "auto", description="What speaks texts; auto is piper if it is installed and has voices, else espeak-ng."
+    )
+    tts_piper_voices: Path | None = Field(
+        None, description="Folder of piper voices, such as en_US-lessac-medium.onnx with its .json beside it."
+    )
     trunk: tuple[Trunk, ...] = Field((), description="Carriers for plain numbers, a [[trunk]] table each.")
     number: tuple[Number, ...] = Field((), description="Inbound numbers, a [[number]] table each.")
 

@@ -23,8 +23,10 @@ from mixminus.calls.leg.machine import Incoming
 from mixminus.calls.model import HangupCause, Role
 from mixminus.calls.recording import FinishedFile
 from mixminus.calls.service import Service
+from mixminus.calls.sounds.program import PlayItem, Program, SpeakItem
+from mixminus.calls.sounds.request import DocumentItem
 from mixminus.clock import ManualClock
-from mixminus.errors import OutboundError, StorageError
+from mixminus.errors import OutboundError, SoundError, StorageError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.store.rows import CallRow, MemberRow, MpcRow, OutboxRow, RecordingRow, Row
@@ -158,6 +160,21 @@ class ManualTimers:
     def __init__(self) -> None:
         self.waiting: list[tuple[float, Callable[[], None]]] = []
 
+class FakeSounds:
+    """Every file is its URL or text; sound URLs answer what ``programs`` says."""
+
+    def __init__(self) -> None:
+        self.programs: dict[str, Program] = {}
+
+    async def file(self, item: PlayItem | SpeakItem) -> str:
+        return item.url if isinstance(item, PlayItem) else f"spoken:{item.text}"
+
+    async def program(self, item: DocumentItem) -> Program:
+        if item.callback.url not in self.programs:
+            raise SoundError(f"{item.callback.url}: answered 404")
+        return self.programs[item.callback.url]
+
+
     def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
         entry = (seconds, action)
         self.waiting.append(entry)
@@ -182,12 +199,14 @@ class World:
             lines=self.lines,
             recorder=self.recorder,
             documents=self.documents,
+        self.sounds = FakeSounds()
             timers=self.timers,
             clock=self.clock,
             mint=Mint(seed=1),
         )
         self.lines.tell = self.service.post_leg
 
+            sounds=self.sounds,
     async def add(self, to: str = "200", role: Role = Role.AGENT, **parameters: Any) -> str:
         """Dial somebody into ``room``; the call uuid."""
         parameters.setdefault("stay_alone", True)

@@ -39,6 +39,7 @@ from mixminus.calls.mpc.carry_out import MpcEffects
 from mixminus.calls.mpc.draft import Context, MultiPartyCall
 from mixminus.calls.ports import Documents, Lines, Media, Recorder, Store, Timers
 from mixminus.calls.recovery import end_call, end_interrupted, rebuild, stop_orphan
+from mixminus.calls.sounds.players import Players, Sounds
 from mixminus.clock import Clock
 from mixminus.errors import Conflict, NotFound
 from mixminus.ids import Mint
@@ -81,12 +82,14 @@ class Service:
         recorder: Recorder,
         documents: Documents,
         timers: Timers,
+        sounds: Sounds,
         clock: Clock,
         mint: Mint,
     ) -> None:
         self.store, self.media, self.lines, self.recorder = store, media, lines, recorder
         self.documents, self.timers, self.clock, self.mint = documents, timers, clock, mint
         self.books = Books(store, timers, self.spawn)
+        self.players = Players(media, sounds)
         self.mpcs: dict[str, _LiveMpc] = {}
         self.names: dict[tuple[str, str, str], str] = {}
         """(account, sub-account, friendly name) → uuid of the live multiparty call."""
