@@ -11,6 +11,7 @@ import msgspec
 
 from mixminus.errors import StorageError
 from mixminus.recording import verify
+from mixminus.recording.channels import Spec
 from mixminus.recording.follow import SpoolTail
 from mixminus.recording.rendering import Format, Rendering
 from mixminus.recording.spool import disk_error, make_folder, sync_folder
@@ -55,8 +56,9 @@ class Job:
     space back, and :meth:`finish` begins anew from the spool.
     """
 
-    def __init__(self, folder: Path, format: Format, target: Path) -> None:
+    def __init__(self, folder: Path, format: Format, target: Path, spec: Spec | None = None) -> None:
         self.trouble: StorageError | None = None
+        self._spec = spec or Spec()
         self._folder = folder
         self._format = format
         self._target = target
@@ -64,7 +66,7 @@ class Job:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._tail = SpoolTail(self._folder)
+        self._tail = SpoolTail(self._folder, self._spec)
         self._rendering: Rendering | None = None
         self._check: verify.Check | None = None
 
@@ -101,11 +103,15 @@ class Job:
 
     def abandon(self) -> None:
         """Remove the partial file. The spool stays."""
-        if self._rendering is not None:
-            self._rendering.close()
+        self._let_go()
         with contextlib.suppress(OSError):  # it is written over next time
             self._partial.unlink(missing_ok=True)
         self._begin_anew()
+
+    def _let_go(self) -> None:
+        if self._rendering is not None and self._check is not None:
+            self._rendering.close()
+            self._check.close()
 
     def _slice(self) -> bool:
         pcm, more = self._tail.read()
@@ -123,7 +129,7 @@ class Job:
             make_folder(self._target.parent)
         except OSError as error:
             raise disk_error(error, self._target.parent, "creating") from error
-        self._rendering, self._check = verify.start(self._format, self._partial, self._tail.rate)
+        self._rendering, self._check = verify.start(self._format, self._partial, self._tail.rate, self._spec.count)
 
     def _complete(self) -> Generator[None, None, FinishedFile]:
         while self._slice():
@@ -134,6 +140,7 @@ class Job:
         self._rendering.close()
         yield
         decoded = self._check.finish()
+        self._check.close()
         if not decoded == samples == self._tail.samples:
             raise verify.Mismatch(
                 f"{self._partial} decodes to {decoded} samples; {samples} were written of {self._tail.samples} recorded"

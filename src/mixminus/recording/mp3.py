@@ -58,24 +58,24 @@ def parse_frame(data: bytes | bytearray | memoryview, offset: int = 0) -> Frame 
     return Frame(slots * 1000 * kbps // rate + (word >> 9 & 1), 8 * slots, rate, word >> 6 & 3 == 3)
 
 
-def bit_rate(rate: int) -> int:
-    """kb/s chosen for mono speech at ``rate`` Hz; constant, so that a place in time is a place in the file."""
+def bit_rate(rate: int, channels: int = 1) -> int:
+    """kb/s chosen for speech at ``rate`` Hz; constant, so that a place in time is a place in the file."""
     if rate <= 12000:
-        return 32
+        return 32 * channels
     if rate <= 24000:
-        return 48 if rate <= 16000 else 64
-    return 96
+        return (48 if rate <= 16000 else 64) * channels
+    return 96 * channels
 
 
-def info_bytes(rate: int) -> int:
+def info_bytes(rate: int, channels: int = 1) -> int:
     """Length of the Info frame: offset of the first audio frame."""
-    return (144 if rate >= 32000 else 72) * 1000 * bit_rate(rate) // rate
+    return (144 if rate >= 32000 else 72) * 1000 * bit_rate(rate, channels) // rate
 
 
 class Mp3Rendering:
-    """A :class:`~mixminus.recording.rendering.Rendering`. 8 kHz: 32 kb/s, 14.4 MB an hour."""
+    """A :class:`~mixminus.recording.rendering.Rendering`. 8 kHz: 32 kb/s, 14.4 MB an hour; two channels, the double."""
 
-    def __init__(self, path: Path, rate: int) -> None:
+    def __init__(self, path: Path, rate: int, channels: int = 1) -> None:
         if rate not in SAMPLE_RATES:
             raise StorageError(f"mp3 cannot hold {rate} Hz; it can {', '.join(map(str, sorted(SAMPLE_RATES)))}")
         self.rate = rate
@@ -83,18 +83,19 @@ class Mp3Rendering:
         self._frames = 0
         self._first_header = b""
         self._held = bytearray()
-        self._encoder = _encoder(rate)
-        self._file = GrowingFile(path, bytes(info_bytes(rate)))
+        self._channels = channels
+        self._encoder = _encoder(rate, channels)
+        self._file = GrowingFile(path, bytes(info_bytes(rate, channels)))
 
     def write(self, pcm: bytes) -> None:
         self._take(bytes(self._encoder.encode(pcm)))
-        self.samples += len(pcm) // 2
+        self.samples += len(pcm) // (2 * self._channels)
 
     def finish(self) -> int:
         self._take(bytes(self._encoder.flush()))
         assert not self._held, "LAME ends on a whole frame"
         info = _info_frame(self._first_header, self._frames, self._file.size, self.samples)
-        assert len(info) == info_bytes(self.rate), "the place kept for the Info frame fits"
+        assert len(info) == info_bytes(self.rate, self._channels), "the place kept for the Info frame fits"
         self._file.rewrite(0, info)
         self._file.sync()
         return self.samples
@@ -114,12 +115,12 @@ class Mp3Rendering:
         del self._held[:end]
 
 
-def _encoder(rate: int) -> lameenc.Encoder:
+def _encoder(rate: int, channels: int) -> lameenc.Encoder:
     encoder = lameenc.Encoder()
-    encoder.set_bit_rate(bit_rate(rate))
+    encoder.set_bit_rate(bit_rate(rate, channels))
     encoder.set_in_sample_rate(rate)
     encoder.set_out_sample_rate(rate)  # LAME would resample at low bit rates
-    encoder.set_channels(1)
+    encoder.set_channels(channels)
     encoder.set_quality(_QUALITY)
     encoder.silence()
     return encoder
@@ -130,13 +131,15 @@ def _info_frame(first_header: bytes, frames: int, size: int, samples: int) -> by
     word = int.from_bytes(first_header, "big") & ~(1 << 9)
     header = word.to_bytes(4, "big")
     frame = parse_frame(header)
-    assert frame is not None and frame.mono, "LAME was told to write mono"
+    assert frame is not None, "LAME wrote a frame header"
     padding = frames * frame.samples - ENCODER_DELAY - samples
     assert 0 <= padding <= _MAX_PADDING, "the last frames hold less than a padding field can tell"
     toc = bytes(position * 256 // 100 for position in range(100))
     body = header + bytes(frame.side_info_bytes) + struct.pack(">4sIII", b"Info", 0x0F, frames, size) + toc
     body += struct.pack(">I9sBB8x", 0, b"LAME3.100", 1, 0)  # quality untold; tag revision 0, CBR; no lowpass told
-    body += struct.pack(">BB", 0, min(255, bit_rate(frame.rate))) + (ENCODER_DELAY << 12 | padding).to_bytes(3, "big")
+    body += struct.pack(">BB", 0, min(255, bit_rate(frame.rate, 1 if frame.mono else 2))) + (
+        ENCODER_DELAY << 12 | padding
+    ).to_bytes(3, "big")
     body += struct.pack(">BBHIH", 0, 0, 0, size, 0)  # checksum of the music: 0, not computed
     return (body + struct.pack(">H", _crc16(body))).ljust(frame.length, b"\0")
 

@@ -13,20 +13,22 @@ from typing import Literal, Protocol, TypeAlias
 from mixminus.errors import StorageError
 from mixminus.recording.spool import disk_error
 
-Format: TypeAlias = Literal["mp3", "wav"]
+Format: TypeAlias = Literal["mp3", "wav", "flac", "ogg"]
+"""``ogg`` is Opus in Ogg."""
+MOST_CHANNELS: dict[Format, int] = {"mp3": 2, "wav": 64, "flac": 8, "ogg": 64}
 
 _SYNC_BYTES = 1 << 20
 """Written bytes after which the disk is made to keep up, so that little is left to sync at the end."""
 
 
 class Rendering(Protocol):
-    """A file in the making. ``samples`` counts what was written, int16 mono at ``rate`` Hz."""
+    """A file in the making. ``samples`` counts what was written, of each channel, at ``rate`` Hz."""
 
     rate: int
     samples: int
 
     def write(self, pcm: bytes) -> None:
-        """Add samples, int16 little-endian; any number of whole ones."""
+        """Add samples, int16 little-endian, channels interleaved; any number of whole frames."""
         ...
 
     def finish(self) -> int:

@@ -17,14 +17,14 @@ _DS64_BYTES = 28
 _FULL = 0xFFFFFFFF
 
 
-def header(samples: int, rate: int, *, limit: int = _FULL) -> bytes:
-    """The first :data:`HEADER_BYTES` bytes of a file of ``samples`` int16 mono samples at ``rate`` Hz.
+def header(samples: int, rate: int, channels: int = 1, *, limit: int = _FULL) -> bytes:
+    """The first :data:`HEADER_BYTES` bytes of a file of ``samples`` int16 samples per channel at ``rate`` Hz.
 
     Beyond ``limit`` bytes the file is RF64; the parameter is there for tests.
     """
-    data = 2 * samples
+    data = 2 * channels * samples
     riff = HEADER_BYTES - 8 + data
-    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, 2 * channels * rate, 2 * channels, 16)
     if riff <= limit:
         junk = struct.pack("<4sI28x", b"JUNK", _DS64_BYTES)
         return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + junk + fmt + struct.pack("<4sI", b"data", data)
@@ -33,19 +33,20 @@ def header(samples: int, rate: int, *, limit: int = _FULL) -> bytes:
 
 
 class WavRendering:
-    """A :class:`~mixminus.recording.rendering.Rendering`. 16-bit mono PCM; bytes per hour = 7,200 × rate."""
+    """A :class:`~mixminus.recording.rendering.Rendering`. 16-bit PCM; bytes per hour and channel = 7,200 × rate."""
 
-    def __init__(self, path: Path, rate: int) -> None:
+    def __init__(self, path: Path, rate: int, channels: int = 1) -> None:
         self.rate = rate
         self.samples = 0
-        self._file = GrowingFile(path, header(0, rate))
+        self._channels = channels
+        self._file = GrowingFile(path, header(0, rate, channels))
 
     def write(self, pcm: bytes) -> None:
         self._file.append(pcm)
-        self.samples += len(pcm) // 2
+        self.samples += len(pcm) // (2 * self._channels)
 
     def finish(self) -> int:
-        self._file.rewrite(0, header(self.samples, self.rate))
+        self._file.rewrite(0, header(self.samples, self.rate, self._channels))
         self._file.sync()
         return self.samples
 
