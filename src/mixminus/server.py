@@ -29,7 +29,7 @@ from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import SystemClock
 from mixminus.endpoints import EndpointBook
-from mixminus.errors import ConfigurationError, StorageError
+from mixminus.errors import ConfigurationError, MixminusError, StorageError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
