@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +27,20 @@ from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import SystemClock
 from mixminus.endpoints import EndpointBook
-from mixminus.errors import ConfigurationError, MixminusError, StorageError
+from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
 from mixminus.observe import Observed, routes
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
-from mixminus.recording.keeper import Keeper
-from mixminus.recording.opening import SPOOL, key_maker, open_archive, retention_of
-from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
-from mixminus.recording.storage.objects import ObjectStorage, WrongCredentials
+from mixminus.recording.storage import DiskStorage
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sounds.cache import SoundFolder
 from mixminus.sounds.library import Limits, SoundLibrary
 from mixminus.sounds.speech import Speaker, find_engine
 from mixminus.store.db import Store
-from mixminus.store.rows import MetaRow
-from mixminus.store.transaction import Transaction
 from mixminus.webhooks.deliver import Deliverer
 from mixminus.webhooks.documents import Documents
 from mixminus.webhooks.signing import TokenBook
@@ -58,7 +51,6 @@ log = structlog.get_logger(__name__)
 HAND_SHAKE = "server.json"
 """In the data folder while the server runs: where it listens, and the main account's credentials."""
 CALLBACK_DRAIN_SECONDS = 3.0
-STORE_CHECK_SECONDS = 10.0
 PLIVO_PHONE_DOMAIN = "phone.plivo.com"
 """Endpoints are addressed under it by applications written for the vendor."""
 
@@ -86,8 +78,6 @@ class Server:
         self.clock, self.mint = SystemClock(), Mint()
         self.http_address = ""
         self.sip_address = ""
-        self.broken = asyncio.Event()
-        """Set when a part that nothing can replace has failed."""
         self._closing = contextlib.AsyncExitStack()
         self._observed = Observed()
 
@@ -134,27 +124,8 @@ class Server:
         self.finisher = Finisher()
         await self.finisher.start()
         self._closing.push_async_callback(self.finisher.stop)
-        await self._start_keeping()
-
-    async def _start_keeping(self) -> None:
-        """Where finished recordings go. A store that is away is waited for; one that refuses us is a wrong setting."""
-        settings = self.settings
-        self.archive, keys = open_archive(settings), key_maker(settings)
-        if isinstance(self.archive.remote, ObjectStorage):
-            await _check_store(self.archive.remote)
-        spool = settings.data / SPOOL
-        self.keeper = Keeper(
-            self.store, self.archive, clock=self.clock, spool_root=spool, retention=retention_of(settings)
-        )
-        self.recorder = CallRecorder(self.finisher, self.archive.local, spool, self.keeper, keys)
-        keeping = asyncio.create_task(self.keeper.run(), name="keeper")
-        self._closing.push_async_callback(_cancel, keeping)
-        secret = await self.store.meta(SECRET_META)
-        if secret is None:
-            secret = new_secret()
-            await self.store.commit(Transaction(save=(MetaRow(id=SECRET_META, value=secret),)))
-        signer = UrlSigner(secret, lasting=timedelta(hours=settings.recording_url_hours))
-        self.recording_urls = RecordingUrls(signer, settings.recording_urls)
+        self.storage = DiskStorage(settings.data / "recordings")
+        self.recorder = CallRecorder(self.finisher, self.storage, settings.data / "spool")
 
     async def _start_calls(self) -> None:
         settings = self.settings
@@ -167,7 +138,6 @@ class Server:
             mint=self.mint,
             public_url=self.public_url,
             retry_hours=settings.callback_retry_hours,
-            tell_url=self.recording_urls.told,
         )
         self.endpoints = await EndpointBook.load(self.store, self.account.id)
         await self._start_sip()
@@ -186,14 +156,7 @@ class Server:
         self._closing.push_async_callback(self.service.players.close)
         self._wire_lines()
         self._delivering = asyncio.create_task(self.deliverer.run(), name="callbacks")
-        self._delivering.add_done_callback(self._delivering_ended)
         self._closing.push_async_callback(self.deliverer.drain, CALLBACK_DRAIN_SECONDS)
-
-    def _delivering_ended(self, task: asyncio.Task[None]) -> None:
-        """Callbacks are a promise: a server that cannot keep it ends, and is started again by whoever watches it."""
-        if not task.cancelled() and task.exception() is not None:
-            log.critical("callbacks can no longer be delivered", exc_info=task.exception())
-            self.broken.set()
 
     def _documents(self) -> Documents:
         return Documents(
@@ -280,7 +243,7 @@ class Server:
         ports = Ports(
             apply=self.service.apply,
             store=self.endpoints.watching(self.store),
-            files=self.archive,
+            files=self.storage,
             deliver_async=self.service.deliver_async,
             public_url=self.public_url,
             sip_domain=self.domain,
@@ -289,7 +252,6 @@ class Server:
             clock=self.clock,
             mint=self.mint,
             rate_limit=RateLimit(self.settings.rate_limit),
-            recording_urls=self.recording_urls,
         )
         app = create_app(ports, extra_routes=routes(self._observed, self))
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
@@ -334,23 +296,6 @@ class Server:
         await self._closing.aclose()
 
 
-async def _check_store(remote: ObjectStorage) -> None:
-    try:
-        async with asyncio.timeout(STORE_CHECK_SECONDS):
-            await remote.check()
-    except WrongCredentials as error:
-        raise ConfigurationError(f"storage: {error}") from error
-    except (StorageError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {STORE_CHECK_SECONDS:g} s"
-        log.warning("the store is away; recordings stay here until it is back", store=remote.url, error=reason)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
 def _listen(address: str) -> socket.socket:
     host, port = split_host_port(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -387,7 +332,6 @@ async def serve(settings: Settings, *, announce: Callable[[Server], None] = lamb
 
     Raises:
         ConfigurationError: a setting, port or folder cannot be used.
-        MixminusError: a part failed that the server cannot be without.
     """
     server = Server(settings)
     drain, end = asyncio.Event(), asyncio.Event()
@@ -398,8 +342,7 @@ async def serve(settings: Settings, *, announce: Callable[[Server], None] = lamb
     try:
         announce(server)
         log.info("ready", http=server.http_address, sip=server.sip_address)
-        _calm_garbage_collector()
-        await _first(drain, end, server.broken)
+        await _first(drain, end)
         if drain.is_set() and not end.is_set():
             log.info("draining", seconds=settings.drain_seconds)
             await _until(server.drain(), end)
@@ -407,15 +350,6 @@ async def serve(settings: Settings, *, announce: Callable[[Server], None] = lamb
     finally:
         await server.stop()
     log.info("stopped")
-    if server.broken.is_set():
-        raise MixminusError("the server ended because callbacks could no longer be delivered; its log says why")
-
-
-def _calm_garbage_collector() -> None:
-    """What start-up made stays; the rest is looked at rarely: thousands of SIP transactions live for 32 s each."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -154,12 +154,6 @@ class FakeDocuments:
         return self.bodies[callback.url]
 
 
-class ManualTimers:
-    """Timers that fire when told."""
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[float, Callable[[], None]]] = []
-
 class FakeSounds:
     """Every file is its URL or text; sound URLs answer what ``programs`` says."""
 
@@ -174,6 +168,12 @@ class FakeSounds:
             raise SoundError(f"{item.callback.url}: answered 404")
         return self.programs[item.callback.url]
 
+
+class ManualTimers:
+    """Timers that fire when told."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[float, Callable[[], None]]] = []
 
     def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
         entry = (seconds, action)
@@ -193,20 +193,20 @@ class World:
         self.store = store or MemoryStore()
         self.media, self.lines, self.recorder = FakeMedia(), FakeLines(), FakeRecorder()
         self.documents, self.timers, self.clock = FakeDocuments(), ManualTimers(), ManualClock()
+        self.sounds = FakeSounds()
         self.service = Service(
             store=self.store,
             media=self.media,
             lines=self.lines,
             recorder=self.recorder,
             documents=self.documents,
-        self.sounds = FakeSounds()
+            sounds=self.sounds,
             timers=self.timers,
             clock=self.clock,
             mint=Mint(seed=1),
         )
         self.lines.tell = self.service.post_leg
 
-            sounds=self.sounds,
     async def add(self, to: str = "200", role: Role = Role.AGENT, **parameters: Any) -> str:
         """Dial somebody into ``room``; the call uuid."""
         parameters.setdefault("stay_alone", True)

@@ -81,15 +81,15 @@ class Service:
         lines: Lines,
         recorder: Recorder,
         documents: Documents,
-        timers: Timers,
         sounds: Sounds,
+        timers: Timers,
         clock: Clock,
         mint: Mint,
     ) -> None:
         self.store, self.media, self.lines, self.recorder = store, media, lines, recorder
         self.documents, self.timers, self.clock, self.mint = documents, timers, clock, mint
-        self.books = Books(store, timers, self.spawn)
         self.players = Players(media, sounds)
+        self.books = Books(store, timers, self.spawn)
         self.mpcs: dict[str, _LiveMpc] = {}
         self.names: dict[tuple[str, str, str], str] = {}
         """(account, sub-account, friendly name) → uuid of the live multiparty call."""
