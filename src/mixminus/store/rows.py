@@ -185,6 +185,10 @@ class RecordingRow(Row, frozen=True, kw_only=True):
     deleted_at: datetime | None = None
     source: str = ""
     """``call`` or ``conference``; empty: a multiparty call."""
+    settings: dict[str, Any] = {}
+    """How it is taken: ``tracks``, ``pause_as``, ``transcript``, ``transcription_url``; what is absent has its default."""
+    report: dict[str, Any] = {}
+    """What the finisher found: ``markers``, ``damage``, ``complete``, ``tracks``; empty before."""
 
 
 class ReceiptRow(Row, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mixminus import __version__
 from mixminus.errors import ConfigurationError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every schema version this package knows, oldest first; the last is the one it works with."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
