@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mixminus.testing import ear, sources
-from mixminus.testing.multiparty import MultiPartyCall, hears
+from mixminus.testing.multiparty import MultiPartyCall, eventually, hears
 from mixminus.testing.phone import VirtualPhone
 from mixminus.testing.server import ServerProcess, descendants
 from mixminus.testing.sink import CallbackSink
@@ -24,7 +24,7 @@ AGENT, CUSTOMER = 440, 620
 ALLOWED_LOSS = 1.0
 """Seconds of sound that a killed machine may cost at the cut."""
 CLOCK_SLACK = 0.25
-"""Seconds between asking for a recording and its first sample, and between deciding to kill and the kill."""
+"""Seconds that requests and processes may take on a busy machine."""
 
 
 @pytest.mark.timeout(30 + 25 * KILLS)
@@ -49,30 +49,30 @@ async def _one_kill(
     """Kill the server ``after`` seconds into a recorded call, start it again, and judge what is announced."""
     sink.auth_token = server.address.auth_token
     sink.received.clear()
-    lived, paused = await _a_call_that_is_killed(server, sink, name, after, pause, file_format)
+    least, most = await _a_call_that_is_killed(server, sink, name, after, pause, file_format)
     await server.start()
     told = await sink.wait_for(lambda one: one.event in ("MPCRecordingCompleted", "MPCRecordingFailed"), timeout=10)
-    what = f"{name}: lived {lived:.3f} s"
-    recorded = lived - paused
+    what = f"{name}: {least:.3f} to {most:.3f} s were recorded"
     if told.event == "MPCRecordingFailed":
-        assert recorded <= ALLOWED_LOSS + CLOCK_SLACK, f"{what}, and nothing of it was saved"
+        assert least <= ALLOWED_LOSS, f"{what}, and nothing of it was saved"
         return
     samples = await download(server, told)
     seconds = len(samples) / sources.RATE
-    assert recorded - ALLOWED_LOSS - CLOCK_SLACK <= seconds <= recorded + CLOCK_SLACK, f"{what}, saved {seconds:.3f}"
+    assert least - ALLOWED_LOSS <= seconds <= most, f"{what}, {seconds:.3f} saved"
     assert ear.tones(samples, [AGENT, CUSTOMER, 1000]) == {AGENT, CUSTOMER}, what
     assert told.signature.valid, what
-    assert not _spools(server), f"{what}: spool left behind"
-
-
-def _spools(server: ServerProcess) -> list[Path]:
-    return list((server.data / "spool").rglob("*.spool"))
+    spool = server.data / "spool" / told.parameters["RecordingUUID"]
+    await eventually(lambda: not spool.exists(), what=f"removing {spool}")
 
 
 async def _a_call_that_is_killed(
     server: ServerProcess, sink: CallbackSink, name: str, after: float, pause: bool, file_format: str
 ) -> tuple[float, float]:
-    """A recorded call whose server is killed ``after`` seconds; returns seconds it was recorded for, and paused."""
+    """A recorded call whose server is killed after about ``after`` seconds.
+
+    Returns the least and the most that may have been recorded, seconds: a request acts between its sending and its
+    answer.
+    """
     async with VirtualPhone("agent") as agent, VirtualPhone("customer") as customer:
         agent.says(sources.tone(AGENT), loop=True)
         customer.says(sources.tone(CUSTOMER), loop=True)
@@ -81,16 +81,20 @@ async def _a_call_that_is_killed(
         await call.add("customer", customer)
         await hears(agent, {CUSTOMER}, [AGENT, CUSTOMER], seconds=0.1)
         await hears(customer, {AGENT}, [AGENT, CUSTOMER], seconds=0.1)
+        asked = time.monotonic()
         await call.record(file_format)
-        began, paused = time.monotonic(), 0.0
+        began = time.monotonic()
         await asyncio.sleep(after)
         if pause:
+            least = time.monotonic() - began
             await call("pause_recording")
-            paused_at = time.monotonic()
+            most = time.monotonic() - asked
             await asyncio.sleep(0.5)
-            paused = time.monotonic() - paused_at
+            server.kill()
+            return least, most
+        least = time.monotonic() - began
         server.kill()
-        return time.monotonic() - began, paused
+        return least, time.monotonic() - asked
 
 
 @pytest.mark.timeout(60)
