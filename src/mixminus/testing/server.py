@@ -116,6 +116,8 @@ class ServerProcess:
         process = self._running()
         if process.poll() is not None:
             return
+        # Frozen first, or it would replace the workers that die before it.
+        process.send_signal(signal.SIGSTOP)
         for pid in [*descendants(process.pid), process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
