@@ -121,6 +121,13 @@ class Settings(_Table):
         "",
         description="How the outside reaches the API, for URLs in answers and callbacks. Empty: http://HTTP address.",
     )
+    tls: str = Field(
+        "", description="Host name to serve the API under over TLS, on the HTTP port. Empty: plain HTTP."
+    )
+    tls_cert: Path | None = Field(
+        None, description="Certificate chain for tls, PEM. Empty: one is issued by the authority in the data folder."
+    )
+    tls_key: Path | None = Field(None, description="Private key of tls_cert, PEM. Empty: it is in tls_cert.")
     media_host: str = Field("", description="Address written into SDP, when it differs from the SIP host (NAT).")
     sip_domain: str = Field("", description="Realm and domain of registered endpoints. Empty: the SIP host.")
     default_answer_url: str = Field(
