@@ -25,7 +25,7 @@ from mixminus.calls.lines import SipLines
 from mixminus.calls.recorder import CallRecorder
 from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
-from mixminus.clock import SystemClock
+from mixminus.clock import Clock, SystemClock
 from mixminus.endpoints import EndpointBook
 from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
@@ -75,7 +75,8 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.clock, self.mint = SystemClock(), Mint()
+        self.clock: Clock = SystemClock()
+        self.mint = Mint()
         self.http_address = ""
         self.sip_address = ""
         self._closing = contextlib.AsyncExitStack()
@@ -92,7 +93,7 @@ class Server:
     async def _start(self) -> None:
         settings = self.settings
         settings.data.mkdir(parents=True, exist_ok=True)
-        self.store = await Store.open(settings.data)
+        self.store = await self._open_store()
         self._closing.push_async_callback(self.store.close)
         self.account = await main_account(self.store, settings, self.mint, self.clock.now().wall)
         http = _listen(settings.http)
@@ -111,25 +112,43 @@ class Server:
         sip_host = split_host_port(settings.sip)[0]
         if sip_host in ("0.0.0.0", "::") and not settings.media_host:
             raise ConfigurationError("media_host: needed when sip listens on all addresses; set the address phones see")
-        self.media = MediaClient(
-            host=sip_host,
+        self.media = self._make_media(sip_host)
+        await self.media.start()
+        self._closing.push_async_callback(self.media.stop)
+        self.finisher = self._make_finisher()
+        await self.finisher.start()
+        self._closing.push_async_callback(self.finisher.stop)
+        self.storage = DiskStorage(settings.data / "recordings")
+        self.recorder = CallRecorder(self.finisher, self.storage, settings.data / "spool")
+
+    # -- the parts that virtual time replaces (testing/virtual/server.py)
+
+    async def _open_store(self) -> Store:
+        return await Store.open(self.settings.data)
+
+    def _make_media(self, host: str) -> MediaClient:
+        settings = self.settings
+        return MediaClient(
+            host=host,
             ports=settings.rtp_range,
             workers=settings.workers,
             pool=settings.rtp_pool,
             advertised_host=settings.media_host,
             on_event=self._media_event,
         )
-        await self.media.start()
-        self._closing.push_async_callback(self.media.stop)
-        self.finisher = Finisher()
-        await self.finisher.start()
-        self._closing.push_async_callback(self.finisher.stop)
-        self.storage = DiskStorage(settings.data / "recordings")
-        self.recorder = CallRecorder(self.finisher, self.storage, settings.data / "spool")
+
+    def _make_finisher(self) -> Finisher:
+        return Finisher()
+
+    def _make_outbound(self) -> OutboundClient:
+        return OutboundClient(allow_private=self.settings.dev)
+
+    def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
+        return _HttpServer(config)
 
     async def _start_calls(self) -> None:
         settings = self.settings
-        self.outbound = OutboundClient(allow_private=settings.dev)
+        self.outbound = self._make_outbound()
         self._closing.push_async_callback(self.outbound.close)
         self.deliverer = Deliverer(
             self.store,
@@ -255,7 +274,7 @@ class Server:
         )
         app = create_app(ports, extra_routes=routes(self._observed, self))
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
-        self._http = _HttpServer(config)
+        self._http = self._make_http(config)
         self._serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
         self._closing.push_async_callback(self._stop_http)
 
