@@ -1,4 +1,4 @@
-"""The commands for people: serve, demo, doctor, version."""
+"""The commands for people: serve, exec, demo, calls, webhooks, doctor, version."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ Dev = Annotated[
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Settings file; without it, mixminus.toml here is read if there.")
 ]
+Tls = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Serve the API over TLS under this host name. (MIXMINUS_TLS)"),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Certificate for --tls, PEM. Without it one is made. (MIXMINUS_TLS_CERT)"),
+]
+TlsKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Key of --tls-cert, PEM. (MIXMINUS_TLS_KEY)")]
 
 
 @app.command()
@@ -58,6 +67,9 @@ def serve(
     workers: Workers = None,
     dev: Dev = None,
     config: Config = None,
+    tls: Tls = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Run the server: SIP, media, REST API and callbacks.
 
@@ -67,12 +79,37 @@ def serve(
     """
     from mixminus.cli.serve import serve as run_server
 
-    raise typer.Exit(
-        run_server(
-            {"http": http, "sip": sip, "rtp_ports": rtp_ports, "data": data, "workers": workers, "dev": dev},
-            config,
-        )
-    )
+    given = {"http": http, "sip": sip, "rtp_ports": rtp_ports, "data": data, "workers": workers, "dev": dev}
+    raise typer.Exit(run_server({**given, "tls": tls, "tls_cert": tls_cert, "tls_key": tls_key}, config))
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],
+    data: Data = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A server elsewhere, https:// before it for TLS; credentials from PLIVO_AUTH_ID, PLIVO_AUTH_TOKEN.",
+        ),
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Start a server (--dev, free ports) for as long as the command runs.")
+    ] = False,
+    allow_other_hosts: Annotated[
+        bool, typer.Option("--allow-other-hosts", help="Let https go to others than Plivo's hosts too.")
+    ] = False,
+) -> None:
+    """Run a command with its Plivo traffic sent here: mixminus exec -- python my_app.py
+
+    The command sees api.plivo.com and media.plivo.com as always; a proxy on loopback ends their TLS with a certificate
+    of this data folder's own authority, and variables make its language use the one and trust the other. The account's
+    id and token are in PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN. Nothing outside the command is changed.
+    """
+    from mixminus.cli.execute import execute as run_command
+
+    raise typer.Exit(run_command(command, data, http, serve=serve, allow_other_hosts=allow_other_hosts))
 
 
 @app.command()

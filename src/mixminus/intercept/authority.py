@@ -53,7 +53,9 @@ class Authority:
         except OSError as error:
             raise ConfigurationError(f"certificate authority {folder}: {error.strerror}") from error
         except ValueError as error:
-            raise ConfigurationError(f"certificate authority {folder}: {error}; remove the folder to make one") from None
+            raise ConfigurationError(
+                f"certificate authority {folder}: {error}; remove the folder to make one"
+            ) from None
 
     @classmethod
     def _load(cls, folder: Path) -> Authority | None:

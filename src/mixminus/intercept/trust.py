@@ -65,9 +65,7 @@ def system_bundle(environ: Mapping[str, str]) -> bytes:
     return b""
 
 
-def variables(
-    proxy: str, trust: Trust, credentials: Mapping[str, str], environ: Mapping[str, str]
-) -> dict[str, str]:
+def variables(proxy: str, trust: Trust, credentials: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     """``environ`` as the command is to have it: ``proxy`` (HOST:PORT) for https, our authority, the account.
 
     Plain http, and anything on loopback, goes where it went before.

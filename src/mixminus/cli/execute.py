@@ -1,0 +1,102 @@
+"""``mixminus exec``: run a command whose traffic for the vendor's hosts comes here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mixminus.cli.running import Running, find
+from mixminus.intercept.authority import Authority
+from mixminus.intercept.gateway import HOSTS, Gateway
+from mixminus.intercept.trust import variables, write_trust
+from mixminus.testing.server import ServerFailed, ServerProcess
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+"""Exit codes, as a shell's."""
+
+
+def execute(words: Sequence[str], data: Path | None, http: str | None, *, serve: bool, allow_other_hosts: bool) -> int:
+    """Run ``words``; returns its exit code. Raises :class:`~mixminus.errors.ConfigurationError`."""
+    return asyncio.run(_execute(words, data, http, serve=serve, allow_other_hosts=allow_other_hosts))
+
+
+async def _execute(
+    words: Sequence[str], data: Path | None, http: str | None, *, serve: bool, allow_other_hosts: bool
+) -> int:
+    async with contextlib.AsyncExitStack() as closing:
+        try:
+            server = await closing.enter_async_context(_own_server(data)) if serve else find(data, http)
+        except ServerFailed as error:
+            _say(str(error))
+            return 1
+        now = datetime.now(UTC)
+        authority = Authority.open(server.data, now)
+        gateway = Gateway(
+            server.upstream,
+            authority.server_context(HOSTS, now),
+            allow_other_hosts=allow_other_hosts,
+            refused=_Refusals(),
+        )
+        proxy = await gateway.start()
+        closing.push_async_callback(gateway.stop)
+        credentials = {"PLIVO_AUTH_ID": server.auth_id, "PLIVO_AUTH_TOKEN": server.auth_token}
+        credentials["MIXMINUS_API"] = f"{'https' if server.tls else 'http'}://{server.http}"
+        return await _run(words, variables(proxy, write_trust(authority, os.environ), credentials, os.environ))
+
+
+@contextlib.asynccontextmanager
+async def _own_server(data: Path | None) -> AsyncIterator[Running]:
+    """A server for as long as the command runs, on free ports; its folder is removed unless ``data`` names it."""
+    with contextlib.ExitStack() as folders:
+        folder = data or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="mixminus-exec-")))
+        async with ServerProcess(folder) as process:
+            address = process.address
+            os.environ["MIXMINUS_SIP_ADDRESS"] = address.sip
+            yield Running(address.http, address.auth_id, address.auth_token, process.data)
+
+
+async def _run(words: Sequence[str], environment: dict[str, str]) -> int:
+    """The command with our terminal; signals are its own business, and SIGTERM is handed on."""
+    loop = asyncio.get_running_loop()
+    try:
+        child = await asyncio.create_subprocess_exec(*words, env=environment)
+    except FileNotFoundError:
+        _say(f"{words[0]}: no such command")
+        return NOT_FOUND
+    except OSError as error:
+        _say(f"{words[0]}: {error.strerror}")
+        return NOT_EXECUTABLE
+
+    def hand_on() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+
+    # A terminal sends SIGINT to both; the command decides what it means, and we end when it does.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, hand_on)
+    code = await child.wait()
+    return code if code >= 0 else 128 - code
+
+
+class _Refusals:
+    """Says once per host what was refused: a silent refusal looks like a network that is down."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def __call__(self, host: str) -> None:
+        if host not in self._known:
+            self._known.add(host)
+            _say(f"exec: refused a connection to {host}; allow others than Plivo's with --allow-other-hosts")
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        print(f"mixminus: {line}", file=sys.stderr)  # noqa: T201
