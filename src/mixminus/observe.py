@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from mixminus.calls.service import Service
 from mixminus.media.client import MediaClient
+from mixminus.recording.keeper import Keeper
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.webhooks.deliver import Deliverer
 
@@ -26,6 +27,7 @@ class Running(Protocol):
     media: MediaClient
     sip: SipEndpoint
     deliverer: Deliverer
+    keeper: Keeper
 
 
 @dataclass
@@ -48,6 +50,7 @@ class _Parts(Collector):
         yield _gauge("mixminus_recordings", "Recordings running or paused", recordings)
         yield _gauge("mixminus_changes_owed", "Changes the database would not take yet", service.books.owed)
         yield from self._callbacks()
+        yield from self._keeping()
         yield from self._media()
         yield from self._sip()
 
@@ -57,6 +60,13 @@ class _Parts(Collector):
         yield _counter("mixminus_callback_attempts", "Callback requests made", deliverer.counts.attempts)
         yield _counter("mixminus_callbacks_delivered", "Callbacks delivered", deliverer.counts.delivered)
         yield _counter("mixminus_callbacks_given_up", "Callbacks given up", deliverer.counts.gave_up)
+
+    def _keeping(self) -> Iterable[Metric]:
+        keeper = self._server.keeper
+        yield _gauge("mixminus_files_pending", "Finished files not yet sealed or in the store", keeper.pending)
+        yield _gauge("mixminus_files_in_trouble", "1 while the store or the disk refuses files", bool(keeper.trouble))
+        yield _counter("mixminus_files_stored", "Files brought to the store and read back", keeper.stored)
+        yield _counter("mixminus_file_failures", "Attempts to seal, store or delete that failed", keeper.failures)
 
     def _media(self) -> Iterable[Metric]:
         names = (

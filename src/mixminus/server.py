@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,25 @@ from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import Clock, SystemClock
 from mixminus.endpoints import EndpointBook
-from mixminus.errors import ConfigurationError
+from mixminus.errors import ConfigurationError, StorageError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
 from mixminus.observe import Observed, routes
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
-from mixminus.recording.storage import DiskStorage
+from mixminus.recording.keeper import Keeper
+from mixminus.recording.opening import SPOOL, key_maker, open_archive, retention_of
+from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
+from mixminus.recording.storage.objects import ObjectStorage, WrongCredentials
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sounds.cache import SoundFolder
 from mixminus.sounds.library import Limits, SoundLibrary
 from mixminus.sounds.speech import Speaker, find_engine
 from mixminus.store.db import Store
+from mixminus.store.rows import MetaRow
+from mixminus.store.transaction import Transaction
 from mixminus.webhooks.deliver import Deliverer
 from mixminus.webhooks.documents import Documents
 from mixminus.webhooks.signing import TokenBook
@@ -51,6 +57,7 @@ log = structlog.get_logger(__name__)
 HAND_SHAKE = "server.json"
 """In the data folder while the server runs: where it listens, and the main account's credentials."""
 CALLBACK_DRAIN_SECONDS = 3.0
+STORE_CHECK_SECONDS = 10.0
 PLIVO_PHONE_DOMAIN = "phone.plivo.com"
 """Endpoints are addressed under it by applications written for the vendor."""
 
@@ -118,8 +125,52 @@ class Server:
         self.finisher = self._make_finisher()
         await self.finisher.start()
         self._closing.push_async_callback(self.finisher.stop)
-        self.storage = DiskStorage(settings.data / "recordings")
-        self.recorder = CallRecorder(self.finisher, self.storage, settings.data / "spool")
+        await self._start_keeping()
+
+    async def _start_keeping(self) -> None:
+        """Where finished recordings go. A store that is away is waited for; one that refuses us is a wrong setting."""
+        settings = self.settings
+        self.archive, keys = open_archive(settings), key_maker(settings)
+        if isinstance(self.archive.remote, ObjectStorage):
+            await _check_store(self.archive.remote)
+        spool = settings.data / SPOOL
+        self.keeper = Keeper(
+            self.store, self.archive, clock=self.clock, spool_root=spool, retention=retention_of(settings)
+        )
+        self.recorder = CallRecorder(self.finisher, self.archive.local, spool, self.keeper, keys)
+        keeping = asyncio.create_task(self.keeper.run(), name="keeper")
+        self._closing.push_async_callback(_cancel, keeping)
+        secret = await self.store.meta(SECRET_META)
+        if secret is None:
+            secret = new_secret()
+            await self.store.commit(Transaction(save=(MetaRow(id=SECRET_META, value=secret),)))
+        signer = UrlSigner(secret, lasting=timedelta(hours=settings.recording_url_hours))
+        self.recording_urls = RecordingUrls(signer, settings.recording_urls)
+
+    # -- the parts that virtual time replaces (testing/virtual/server.py)
+
+    async def _open_store(self) -> Store:
+        return await Store.open(self.settings.data)
+
+    def _make_media(self, host: str) -> MediaClient:
+        settings = self.settings
+        return MediaClient(
+            host=host,
+            ports=settings.rtp_range,
+            workers=settings.workers,
+            pool=settings.rtp_pool,
+            advertised_host=settings.media_host,
+            on_event=self._media_event,
+        )
+
+    def _make_finisher(self) -> Finisher:
+        return Finisher()
+
+    def _make_outbound(self) -> OutboundClient:
+        return OutboundClient(allow_private=self.settings.dev)
+
+    def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
+        return _HttpServer(config)
 
     # -- the parts that virtual time replaces (testing/virtual/server.py)
 
@@ -157,6 +208,7 @@ class Server:
             mint=self.mint,
             public_url=self.public_url,
             retry_hours=settings.callback_retry_hours,
+            tell_url=self.recording_urls.told,
         )
         self.endpoints = await EndpointBook.load(self.store, self.account.id)
         await self._start_sip()
@@ -262,7 +314,7 @@ class Server:
         ports = Ports(
             apply=self.service.apply,
             store=self.endpoints.watching(self.store),
-            files=self.storage,
+            files=self.archive,
             deliver_async=self.service.deliver_async,
             public_url=self.public_url,
             sip_domain=self.domain,
@@ -271,6 +323,7 @@ class Server:
             clock=self.clock,
             mint=self.mint,
             rate_limit=RateLimit(self.settings.rate_limit),
+            recording_urls=self.recording_urls,
         )
         app = create_app(ports, extra_routes=routes(self._observed, self))
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
@@ -313,6 +366,23 @@ class Server:
 
     async def stop(self) -> None:
         await self._closing.aclose()
+
+
+async def _check_store(remote: ObjectStorage) -> None:
+    try:
+        async with asyncio.timeout(STORE_CHECK_SECONDS):
+            await remote.check()
+    except WrongCredentials as error:
+        raise ConfigurationError(f"storage: {error}") from error
+    except (StorageError, TimeoutError) as error:
+        reason = str(error) or f"no answer within {STORE_CHECK_SECONDS:g} s"
+        log.warning("the store is away; recordings stay here until it is back", store=remote.url, error=reason)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _listen(address: str) -> socket.socket:

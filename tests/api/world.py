@@ -41,7 +41,17 @@ from mixminus.errors import NotFound
 from mixminus.ids import Mint
 from mixminus.settings import Number
 from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
-from mixminus.store.rows import AccountRow, ApplicationRow, EndpointRow, MemberRow, MpcRow, RecordingRow, Row
+from mixminus.store.rows import (
+    AccountRow,
+    ApplicationRow,
+    EndpointRow,
+    HoldRow,
+    MemberRow,
+    MpcRow,
+    ReceiptRow,
+    RecordingRow,
+    Row,
+)
 from mixminus.store.transaction import Transaction
 
 MAIN = "MA" + "A" * 18
@@ -144,6 +154,12 @@ class World:
     async def members(self, mpc_uuid: str, *, call_uuid: str | None = None, page: Page) -> Found[MemberRow]:
         rows = self.all(MemberRow, lambda row: row.mpc_uuid == mpc_uuid and call_uuid in (None, row.call_uuid))
         return self._page(rows, page)
+
+    async def hold(self, recording_id: str) -> HoldRow | None:
+        return self._get(HoldRow, recording_id)
+
+    async def receipt(self, recording_id: str) -> ReceiptRow | None:
+        return self._get(ReceiptRow, recording_id)
 
     async def recording(self, recording_id: str) -> RecordingRow | None:
         return self._get(RecordingRow, recording_id)

@@ -20,7 +20,7 @@ from mixminus.calls.inputs import Gone
 from mixminus.calls.model import HangupCause
 from mixminus.errors import Conflict, NotFound, StorageError
 from mixminus.media import protocol as media
-from mixminus.store.rows import CallRow, RecordingRow
+from mixminus.store.rows import CallRow, ReceiptRow, RecordingRow
 
 RECORD = StartRecording(by=BY, mpc=REF, callback=Callback("http://app.test/rec"))
 IN_ROOM = '<MultiPartyCall role="agent" stayAlone="true">room</MultiPartyCall>'
@@ -161,7 +161,14 @@ async def test_a_deleted_recording_is_gone_and_a_running_one_is_kept() -> None:
         await world.service.apply(delete)
     await world.service.apply(EndMpc(by=BY, mpc=REF))
     await world.service.settle()
+    world.recorder.held_because = "it is under legal hold"
+    with pytest.raises(Conflict, match="cannot be deleted: it is under legal hold"):
+        await world.service.apply(delete)
+    world.recorder.held_because = ""
     await world.service.apply(delete)
+    (left,) = world.recorder.deleted
+    assert (left.id, left.reason, left.by, left.sha256) == (started.recording_id, "request", BY.account, "00")
+    assert world.store.all(ReceiptRow) == [left]
     with pytest.raises(NotFound):
         await world.service.apply(delete)
 

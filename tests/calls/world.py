@@ -29,7 +29,7 @@ from mixminus.clock import ManualClock
 from mixminus.errors import OutboundError, SoundError, StorageError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
-from mixminus.store.rows import CallRow, MemberRow, MpcRow, OutboxRow, RecordingRow, Row
+from mixminus.store.rows import CallRow, MemberRow, MpcRow, OutboxRow, ReceiptRow, RecordingRow, Row
 from mixminus.store.transaction import Transaction
 
 
@@ -122,6 +122,8 @@ class FakeRecorder:
     def __init__(self) -> None:
         self.trouble = ""
         self.discarded: list[str] = []
+        self.deleted: list[ReceiptRow] = []
+        self.held_because = ""
 
     def folder(self, recording_id: str) -> str:
         return f"/spool/{recording_id}"
@@ -139,7 +141,11 @@ class FakeRecorder:
 
     async def abandon(self, recording_id: str) -> None: ...
 
-    async def delete(self, row: RecordingRow) -> None: ...
+    async def held(self, row: RecordingRow) -> str:
+        return self.held_because
+
+    async def delete(self, owed: ReceiptRow) -> None:
+        self.deleted.append(owed)
 
 
 class FakeDocuments:

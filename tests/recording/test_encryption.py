@@ -34,7 +34,7 @@ def opened(file: bytes, start: int = 0, length: int | None = None, ring: KeyRing
         for at in range(begin, begin + count, 50):
             yield file[at : min(at + 50, begin + count)]
 
-    return b"".join(unseal(read, len(file), ring or KeyRing([KEY]), start, length))
+    return b"".join(unseal(read, len(file), ring or KeyRing(KEY), start, length))
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 10 * CHUNK + 7])
@@ -62,7 +62,7 @@ def test_only_the_chunks_asked_for_are_read() -> None:
         asked.append((begin, count))
         return [file[begin : begin + count]]
 
-    assert b"".join(unseal(read, len(file), KeyRing([KEY]), 50 * CHUNK, 10)) == bytes(10)
+    assert b"".join(unseal(read, len(file), KeyRing(KEY), 50 * CHUNK, 10)) == bytes(10)
     assert asked == [(0, HEADER_BYTES), (HEADER_BYTES + 50 * (CHUNK + 16), CHUNK + 16)]
 
 
@@ -90,9 +90,9 @@ def test_no_cut_and_no_exchanged_chunk_goes_unnoticed() -> None:
 
 def test_old_keys_still_open_and_a_missing_one_is_named() -> None:
     file = sealed(b"hello")
-    assert opened(file, ring=KeyRing([OTHER, KEY])) == b"hello"
+    assert opened(file, ring=KeyRing(OTHER, [KEY])) == b"hello"
     with pytest.raises(Sealed, match=f"sealed with key {key_id(KEY).hex()}, which is not configured"):
-        opened(file, ring=KeyRing([OTHER]))
+        opened(file, ring=KeyRing(OTHER))
 
 
 def test_key_files(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 import mixminus
-from mixminus.api import applications, endpoints, multi_party_calls, numbers, participants, recordings, unserved
+from mixminus.api import (
+    applications,
+    endpoints,
+    keeping,
+    multi_party_calls,
+    numbers,
+    participants,
+    recordings,
+    unserved,
+)
 from mixminus.api.dispatch import Dispatcher
 from mixminus.api.openapi import document
 from mixminus.api.operations import Operation
@@ -19,6 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *multi_party_calls.OPERATIONS,
     *participants.OPERATIONS,
     *recordings.OPERATIONS,
+    *keeping.OPERATIONS,
     *applications.OPERATIONS,
     *endpoints.OPERATIONS,
     *numbers.OPERATIONS,

@@ -7,7 +7,9 @@ then reports success. What the environment refuses (disk full, media worker away
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -26,7 +28,7 @@ from mixminus.api.paths import Route, Routes, split_account
 from mixminus.api.ports import Ports
 from mixminus.api.reading import Reader, read_callback
 from mixminus.api.recordings import RangeNotSatisfiable
-from mixminus.calls.commands import Callback
+from mixminus.calls.commands import Callback, Requester
 from mixminus.errors import (
     MediaError,
     MethodNotAllowed,
@@ -41,6 +43,7 @@ from mixminus.errors import (
 log = structlog.get_logger(__name__)
 
 JSON = "application/json"
+_RECORDING_FILE = re.compile(r"Recording/[^/]+\.(mp3|wav|flac|ogg|opus|json|vtt)")
 
 
 class WrongVerb(MethodNotAllowed):
@@ -103,15 +106,13 @@ class Dispatcher:
         if split is None:
             raise NotFound("no such path; the API is under /v1/Account/{auth_id}/")
         auth_id, rest = split
-        is_file = rest.startswith("Recording/") and rest.endswith((".mp3", ".wav"))
-        requester = await authenticate(
-            http.headers.get("authorization", ""), auth_id, self._ports.store.account, is_file=is_file
-        )
         now = self._ports.clock.now()
-        self._ports.rate_limit.admit(requester.account, now.monotonic_ns)
+        query = read_query(http.scope.get("query_string", b""))
+        requester = await self._who(http, auth_id, rest, query, now.wall)
+        limited = requester.account if "authorization" in http.headers else f"{requester.account} without credentials"
+        self._ports.rate_limit.admit(limited, now.monotonic_ns)
         route, segments = self._routes.find(rest)
         operation = _choose(route, http.method)
-        query = read_query(http.scope.get("query_string", b""))
         request = ApiRequest(
             api_id=api_id,
             auth_id=auth_id,
@@ -125,6 +126,16 @@ class Dispatcher:
             is_head=http.method == "HEAD",
         )
         return operation, request
+
+    async def _who(self, http: Request, auth_id: str, rest: str, query: Pairs, now: datetime) -> Requester:
+        """By credentials; a recording's file is also opened by a URL that is as good."""
+        find, header = self._ports.store.account, http.headers.get("authorization", "")
+        is_file = _RECORDING_FILE.fullmatch(rest) is not None and http.method in {"GET", "HEAD"}
+        if is_file and not header and self._ports.recording_urls.opens(_raw_path(http.scope), dict(query), now):
+            account = await find(auth_id)
+            if account is not None and account.enabled:
+                return Requester(account.parent or account.id, account.id if account.parent else "")
+        return await authenticate(header, auth_id, find, is_file=is_file)
 
 
 def _raw_path(scope: Scope) -> str:

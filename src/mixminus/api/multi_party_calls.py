@@ -103,7 +103,8 @@ async def start_recording(ports: Ports, request: ApiRequest) -> Answer:
         StartRecording(by=by, mpc=mpc_ref(request.segments["mpc"]), file_format=file_format, callback=callback)
     )
     assert isinstance(started, RecordingStarted)
-    link = render.recording_url(ports.public_url, by.account, started.recording_id, started.file_format)
+    url = render.recording_url(ports.public_url, by.account, started.recording_id, started.file_format)
+    link = ports.recording_urls.told(url, request.now)
     return Answer(
         202,
         render.RecordingBegun(

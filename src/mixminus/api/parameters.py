@@ -151,6 +151,7 @@ PARTICIPANT_PARAMETERS: tuple[Parameter[Any], ...] = (
 
 # -- the call as a whole (add participant) -------------------------------------------------------------------------
 
+EXPIRES_IN = _integer("expires_in", 1, 366 * 86_400, "Seconds; default 3600.")
 MAX_DURATION = _integer("max_duration", 300, 28800, "Seconds; default 14400.")
 MAX_PARTICIPANTS = _integer("max_participants", 2, 10_000, "Default 10.")
 RECORD = _boolean("record", "Record the call from its start. Default false.")

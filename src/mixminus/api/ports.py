@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mixminus.api.limit import RateLimit
 from mixminus.calls.commands import Command, Requester, Result
 from mixminus.clock import Clock, SystemClock
 from mixminus.ids import Mint
+from mixminus.recording.signed_urls import RecordingUrls, UrlSigner, new_secret
 from mixminus.settings import Number
 from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
-from mixminus.store.rows import AccountRow, ApplicationRow, EndpointRow, MemberRow, MpcRow, RecordingRow
+from mixminus.store.rows import (
+    AccountRow,
+    ApplicationRow,
+    EndpointRow,
+    HoldRow,
+    MemberRow,
+    MpcRow,
+    ReceiptRow,
+    RecordingRow,
+)
 from mixminus.store.transaction import Transaction
 
 Apply = Callable[[Command], Awaitable[Result]]
@@ -55,6 +65,10 @@ class Store(Protocol):
     async def members(self, mpc_uuid: str, *, call_uuid: str | None = None, page: Page) -> Found[MemberRow]: ...
 
     async def recording(self, recording_id: str) -> RecordingRow | None: ...
+
+    async def hold(self, recording_id: str) -> HoldRow | None: ...
+
+    async def receipt(self, recording_id: str) -> ReceiptRow | None: ...
 
     async def recordings(
         self, account: str, now: datetime, filters: RecordingFilter, page: Page
@@ -101,3 +115,6 @@ class Ports:
     clock: Clock = field(default_factory=SystemClock)
     mint: Mint = field(default_factory=Mint)
     rate_limit: RateLimit = field(default_factory=RateLimit)
+    recording_urls: RecordingUrls = field(
+        default_factory=lambda: RecordingUrls(UrlSigner(new_secret(), lasting=timedelta(hours=24)))
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from mixminus.api import parameters as p
@@ -32,7 +33,8 @@ class RangeNotSatisfiable(RequestError):
         self.size = size
 
 
-async def _find(ports: Ports, request: ApiRequest) -> RecordingRow:
+async def find_recording(ports: Ports, request: ApiRequest) -> RecordingRow:
+    """The recording the path names, if the requester may see it; else NotFound."""
     row = await ports.store.recording(request.segments["recording_id"])
     if row is None or row.deleted_at is not None or not sees(request.requester, row):
         raise NotFound("no such recording")
@@ -57,25 +59,30 @@ async def list_recordings(ports: Ports, request: ApiRequest) -> Answer:
     )
     reader.check()
     found = await ports.store.recordings(by.account, request.now, filters, page)
-    objects = [render.recording(row, by.account, request.auth_id, ports.public_url, request.now) for row in found.rows]
+    objects = [_render(ports, request, row) for row in found.rows]
     return Answer(200, render.RecordingList(meta=meta(request, page, found.total), objects=objects))
 
 
 async def get_recording(ports: Ports, request: ApiRequest) -> Answer:
-    row = await _find(ports, request)
+    row = await find_recording(ports, request)
+    return Answer(200, _render(ports, request, row))
+
+
+def _render(ports: Ports, request: ApiRequest, row: RecordingRow) -> render.Recording:
     account = request.requester.account
-    return Answer(200, render.recording(row, account, request.auth_id, ports.public_url, request.now))
+    made = render.recording(row, account, request.auth_id, ports.public_url, request.now)
+    return msgspec.structs.replace(made, recording_url=ports.recording_urls.told(made.recording_url, request.now))
 
 
 async def delete_recording(ports: Ports, request: ApiRequest) -> Answer:
-    row = await _find(ports, request)
+    row = await find_recording(ports, request)
     await ports.apply(DeleteRecording(by=request.requester, recording_id=row.id))
     return Answer(204)
 
 
 async def get_file(ports: Ports, request: ApiRequest) -> FileAnswer:
     """The audio: whole, one byte range, or 304; 404 with the recording's state until it is ready."""
-    row = await _find(ports, request)
+    row = await find_recording(ports, request)
     if row.format != request.segments["format"]:
         raise NotFound(f"this recording is a {row.format} file")
     if row.state == "failed":

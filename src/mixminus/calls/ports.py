@@ -14,7 +14,7 @@ from mixminus.calls.inputs import LegInput
 from mixminus.calls.model import HangupCause
 from mixminus.calls.recording import FinishedFile
 from mixminus.media import protocol as media
-from mixminus.store.rows import CallRow, MemberRow, MpcRow, RecordingRow
+from mixminus.store.rows import CallRow, MemberRow, MpcRow, ReceiptRow, RecordingRow
 from mixminus.store.transaction import Transaction
 
 
@@ -67,8 +67,11 @@ class Recorder(Protocol):
     async def abandon(self, recording_id: str) -> None:
         """Stop following a failed recording; its spool stays. Never raises."""
 
-    async def delete(self, row: RecordingRow) -> None:
-        """Remove a finished file. Raises StorageError."""
+    async def held(self, row: RecordingRow) -> str:
+        """Why a recording must not be deleted; empty if it may."""
+
+    async def delete(self, owed: ReceiptRow) -> None:
+        """Remove every file of a deleted recording. Never raises: what fails is tried again later."""
 
 
 class Documents(Protocol):

@@ -13,9 +13,10 @@ from mixminus.calls.recording import FinishedFile
 from mixminus.errors import StorageError
 from mixminus.media.protocol import TapClosed, TapFailed
 from mixminus.recording.client import Finisher
+from mixminus.recording.keeper import Keeper
 from mixminus.recording.rendering import Format
-from mixminus.recording.storage import DiskStorage, key_of
-from mixminus.store.rows import RecordingRow
+from mixminus.recording.storage import DiskStorage, KeyMaker
+from mixminus.store.rows import ReceiptRow, RecordingRow
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,14 @@ TAP_SECONDS = 10.0
 class CallRecorder:
     """The :class:`~mixminus.calls.ports.Recorder` of the real server."""
 
-    def __init__(self, finisher: Finisher, storage: DiskStorage, spool_root: Path) -> None:
+    def __init__(
+        self, finisher: Finisher, storage: DiskStorage, spool_root: Path, keeper: Keeper, keys: KeyMaker
+    ) -> None:
         self._finisher = finisher
         self._storage = storage
         self._spool_root = spool_root
+        self._keeper = keeper
+        self._keys = keys
         self._closed: dict[str, asyncio.Event] = {}
 
     def folder(self, recording_id: str) -> str:
@@ -43,9 +48,10 @@ class CallRecorder:
         target = self._storage.path(self._key(row))
         self._finisher.follow(row.id, Path(self.folder(row.id)), _format(row), target)
 
-    @staticmethod
-    def _key(row: RecordingRow) -> str:
-        return key_of(row.account, row.created_at, row.id, _format(row))
+    def _key(self, row: RecordingRow) -> str:
+        return self._keys.key(
+            row.account, row.created_at, row.id, _format(row), mpc_name=row.mpc_name, owner=row.sub_account
+        )
 
     def tap_over(self, event: TapClosed | TapFailed) -> None:
         """The worker writes no more to this spool."""
@@ -74,6 +80,7 @@ class CallRecorder:
             del self._closed[recording_id]
 
     async def discard(self, recording_id: str) -> None:
+        self._keeper.nudge()
         try:
             await self._finisher.discard(recording_id, Path(self.folder(recording_id)))
         except StorageError as error:
@@ -83,9 +90,11 @@ class CallRecorder:
         self._closed.pop(recording_id, None)
         self._finisher.forget(recording_id)
 
-    async def delete(self, row: RecordingRow) -> None:
-        if row.file:
-            await asyncio.to_thread(self._storage.delete, row.file)
+    async def held(self, row: RecordingRow) -> str:
+        return await self._keeper.held(row)
+
+    async def delete(self, owed: ReceiptRow) -> None:
+        await self._keeper.remove(owed)
 
 
 def _format(row: RecordingRow) -> Format:

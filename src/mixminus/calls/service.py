@@ -44,6 +44,7 @@ from mixminus.clock import Clock
 from mixminus.errors import Conflict, NotFound
 from mixminus.ids import Mint
 from mixminus.media.protocol import TapFailed
+from mixminus.recording import retention
 from mixminus.store.rows import RecordingRow
 
 log = structlog.get_logger(__name__)
@@ -297,15 +298,23 @@ class Service:
             await self.recorder.discard(row.id)
 
     async def _delete_recording(self, command: DeleteRecording) -> Done:
+        by = command.by.sub_account or command.by.account
         row = await self.store.recording(command.recording_id)
         mine = row is not None and row.account == command.by.account
         if row is None or not mine or row.deleted_at or command.by.sub_account not in ("", row.sub_account):
             raise NotFound(f"no recording {command.recording_id!r}")
         if row.state not in recording.OVER:
             raise Conflict(f"recording {row.id} is {row.state}; stop it and wait for its file before deleting it")
-        deleted = msgspec.structs.replace(row, deleted_at=self.clock.now().wall, file="")
-        await self.books.command(Decision(None, (deleted,)))
-        await self.recorder.delete(row)
+        why_not = await self.recorder.held(row)
+        if why_not:
+            raise Conflict(f"recording {row.id} cannot be deleted: {why_not}")
+        now = self.clock.now().wall
+        deleted, left = (
+            msgspec.structs.replace(row, deleted_at=now, file=""),
+            retention.receipt(row, now, "request", by),
+        )
+        await self.books.command(Decision(None, (deleted, left)))
+        await self.recorder.delete(left)
         return Done(row.mpc_uuid, row.mpc_name)
 
     # -- start and end --------------------------------------------------------------------------------------------

@@ -79,11 +79,11 @@ def read_key(path: Path) -> bytes:
 
 
 class KeyRing:
-    """The customer's keys by id. The first one seals, all of them open."""
+    """The customer's keys by id: all of them open, ``sealing`` also seals."""
 
-    def __init__(self, keys: Sequence[bytes] = ()) -> None:
-        self._keys = {key_id(key): key for key in keys}
-        self._first = keys[0] if keys else None
+    def __init__(self, sealing: bytes | None = None, old: Sequence[bytes] = ()) -> None:
+        self._first = sealing
+        self._keys = {key_id(key): key for key in (*old, *([sealing] if sealing is not None else []))}
 
     @property
     def seals(self) -> bool:

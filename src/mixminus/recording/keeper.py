@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -45,7 +46,9 @@ class Store(Protocol):
     async def unremoved_receipts(self) -> tuple[ReceiptRow, ...]: ...
     async def hold(self, recording_id: str) -> HoldRow | None: ...
     async def recording_owners(self) -> tuple[tuple[str, str], ...]: ...
-    async def expired_recordings(self, account: str, sub_account: str, before: object) -> tuple[RecordingRow, ...]: ...
+    async def expired_recordings(
+        self, account: str, sub_account: str, before: datetime
+    ) -> tuple[RecordingRow, ...]: ...
 
 
 class Keeper:

@@ -11,7 +11,9 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
 SECRET_META = "recording_url_secret"
@@ -46,3 +48,18 @@ class UrlSigner:
     def _signature(self, path: str, expires: str) -> str:
         digest = hmac.new(self._key, f"GET\n{path}\n{expires}".encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True)
+class RecordingUrls:
+    """The URLs of recordings: how they are told, and which of them open without credentials."""
+
+    signer: UrlSigner
+    mode: Literal["basic", "signed", "unguessable"] = "basic"
+
+    def told(self, url: str, now: datetime) -> str:
+        """As it stands in answers and callbacks."""
+        return self.signer.sign(url, now) if self.mode == "signed" else url
+
+    def opens(self, raw_path: str, query: Mapping[str, str], now: datetime) -> bool:
+        return self.mode == "unguessable" or self.signer.opens(raw_path, query, now)

@@ -67,6 +67,7 @@ class Deliverer:
         mint: Mint,
         public_url: str,
         retry_hours: float,
+        tell_url: Callable[[str, datetime], str] = lambda url, now: url,
         limits: Limits = DEFAULT_LIMITS,
         wait: Wait | None = None,
     ) -> None:
@@ -76,6 +77,7 @@ class Deliverer:
         self._mint = mint
         self._public_url = public_url
         self._retry_hours = retry_hours
+        self._tell_url = tell_url
         self._wait = self._wait_by_clock if wait is None else wait
         self._outbox = Outbox(store)
         self._tokens = TokenBook(store)
@@ -173,14 +175,16 @@ class Deliverer:
         return Outcome(status=response.status, response=text.replace("\x00", "\ufffd"))
 
     async def _request(self, row: OutboxRow, url: str, policy: RetryPolicy) -> OutboundRequest:
-        event = msgspec.json.decode(row.event, type=Event)
+        fields = callback_fields(msgspec.json.decode(row.event, type=Event), self._public_url)
+        if "RecordingURL" in fields:
+            fields["RecordingURL"] = self._tell_url(fields["RecordingURL"], self._clock.now().wall)
         tokens = await self._until_stored(
             lambda: self._tokens.tokens(row.account, row.sub_account, self._clock.now().wall)
         )
         return signed_request(
             url,
             row.method,
-            callback_fields(event, self._public_url),
+            fields,
             tokens,
             policy=policy,
             nonce=lambda: self._mint.digits(20),
