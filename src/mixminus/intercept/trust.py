@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,14 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
+from cryptography.utils import CryptographyDeprecationWarning
 
 from mixminus.intercept.authority import Authority
 
 PASSWORD = "changeit"
 """Java's customary one; a trust store holds nothing secret."""
+PYTHON_FOLDER = Path(__file__).parent / "python"
+"""Holds a ``sitecustomize`` for the Python SDK; see there why."""
 NOT_PROXIED = "localhost,127.0.0.1,::1"
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -91,6 +95,7 @@ def variables(proxy: str, trust: Trust, credentials: Mapping[str, str], environ:
         "NODE_EXTRA_CA_CERTS": str(trust.authority),
         "NODE_USE_ENV_PROXY": "1",
         "JAVA_TOOL_OPTIONS": f"{environ.get('JAVA_TOOL_OPTIONS', '')} {java}".strip(),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(PYTHON_FOLDER), environ.get("PYTHONPATH", "")))),
         "PHP_INI_SCAN_DIR": f"{environ.get('PHP_INI_SCAN_DIR', '')}{os.pathsep}{trust.php}",
         **credentials,
     }
@@ -100,12 +105,14 @@ def _readable(bundle: bytes) -> list[x509.Certificate]:
     """Those certificates of a bundle that can be read; a system's odd one must not keep Java from starting."""
     end = b"-----END CERTIFICATE-----"
     found = []
-    for block in bundle.split(end)[:-1]:
-        begin = block.find(b"-----BEGIN CERTIFICATE-----")
-        try:
-            found.append(x509.load_pem_x509_certificate(block[begin:] + end))
-        except ValueError:
-            continue
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of the system's certificates, not of ours
+        for block in bundle.split(end)[:-1]:
+            begin = block.find(b"-----BEGIN CERTIFICATE-----")
+            try:
+                found.append(x509.load_pem_x509_certificate(block[begin:] + end))
+            except ValueError:
+                continue
     return found
 
 
