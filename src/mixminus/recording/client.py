@@ -14,6 +14,7 @@ import msgspec
 
 from mixminus.errors import StorageError
 from mixminus.media.frames import FrameReader, frame
+from mixminus.recording.channels import Spec
 from mixminus.recording.finish import FinishedFile, NoAudio
 from mixminus.recording.protocol import (
     Discard,
@@ -77,10 +78,19 @@ class Finisher:
         """Processes alive, for metrics and tests."""
         return [pid for member in self._members if (pid := member.pid) is not None]
 
-    def follow(self, recording_id: str, folder: Path, format: Format, target: Path) -> None:
+    def follow(
+        self,
+        recording_id: str,
+        folder: Path,
+        format: Format,
+        target: Path,
+        spec: Spec | None = None,
+        *,
+        sidecar: bool = False,
+    ) -> None:
         """Render the spool in ``folder`` along the way; its folder need not exist yet. Returns at once."""
         member = self._by_recording.setdefault(recording_id, min(self._members, key=lambda each: each.load))
-        member.follow(Follow(recording_id, str(folder), format, str(target)))
+        member.follow(Follow(recording_id, str(folder), format, str(target), spec or Spec(), sidecar))
 
     async def finish(self, recording_id: str) -> FinishedFile:
         """The spool is closed: the verified file, in its place. May be called again after a failure.
@@ -103,11 +113,13 @@ class Finisher:
             member.unfollow(recording_id)
             member.send(Forget(recording_id))
 
-    async def discard(self, recording_id: str, folder: Path) -> None:
-        """Remove the spool, once the database says that the file is ready. Raises StorageError if that fails."""
+    async def discard(self, recording_id: str, folder: Path, keep: Path | None = None) -> None:
+        """Remove the spool, or move it to ``keep``, once the database says that the file is ready. Raises StorageError
+        if that fails.
+        """
         member = self._by_recording.pop(recording_id, self._members[0])
         member.unfollow(recording_id)
-        await member.ask(Discard(recording_id, str(folder)))
+        await member.ask(Discard(recording_id, str(folder), str(keep) if keep else ""))
 
 
 class _Member:

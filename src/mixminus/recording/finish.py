@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Generator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from mixminus.errors import StorageError
-from mixminus.recording import verify
+from mixminus.recording import sidecar, verify
 from mixminus.recording.channels import Spec
 from mixminus.recording.follow import SpoolTail
 from mixminus.recording.rendering import Format, Rendering
@@ -38,6 +39,10 @@ class FinishedFile(msgspec.Struct, frozen=True):
     """Stretches of the spool that could not be read. Marked where their length is known."""
     complete: bool = True
     """False: the writer was cut off; up to a second of audio is missing at the end."""
+    tracks: tuple[str, ...] = ()
+    """Tracks of the spool that sounded, in order."""
+    sidecar_trouble: str = ""
+    """Why the sidecars could not be written; the recording itself is whole."""
 
     @property
     def duration(self) -> float:
@@ -56,7 +61,12 @@ class Job:
     space back, and :meth:`finish` begins anew from the spool.
     """
 
-    def __init__(self, folder: Path, format: Format, target: Path, spec: Spec | None = None) -> None:
+    def __init__(
+        self, folder: Path, format: Format, target: Path, spec: Spec | None = None, sidecar_of: str = ""
+    ) -> None:
+        """``sidecar_of``: recording id for the files beside the target; empty: none are written."""
+        self._sidecar_of = sidecar_of
+        self._peaks: sidecar.Peaks | None = None
         self.trouble: StorageError | None = None
         self._spec = spec or Spec()
         self._folder = folder
@@ -69,6 +79,7 @@ class Job:
         self._tail = SpoolTail(self._folder, self._spec)
         self._rendering: Rendering | None = None
         self._check: verify.Check | None = None
+        self._peaks = None
 
     def step(self) -> bool:
         """Render one slice of what is new; whether more is waiting. Never raises for what the disk does."""
@@ -122,6 +133,8 @@ class Job:
             self._rendering.write(pcm)
             self._check.expect(pcm)
             self._check.advance()
+            if self._peaks is not None:
+                self._peaks.add(pcm, self._spec.count)
         return more
 
     def _open(self) -> None:
@@ -146,11 +159,49 @@ class Job:
                 f"{self._partial} decodes to {decoded} samples; {samples} were written of {self._tail.samples} recorded"
             )
         size, sha256 = yield from _digest(self._partial)
-        self._put_in_place()
         ended, markers = self._tail.ended, self._tail.markers()
+        trouble = self._write_sidecars(samples, markers) if self._sidecar_of else ""
+        self._put_in_place()
         return FinishedFile(
-            str(self._target), self._format, samples, self._tail.rate, size, sha256, markers, self._tail.damage, ended
+            str(self._target),
+            self._format,
+            samples,
+            self._tail.rate,
+            size,
+            sha256,
+            markers,
+            self._tail.damage,
+            ended,
+            self._tail.tracks(),
+            trouble,
         )
+
+    def _write_sidecars(self, samples: int, markers: tuple[Marker, ...]) -> str:
+        """Why it was impossible, if it was."""
+        begun = self._tail.begun()
+        assert begun is not None and self._peaks is not None, "a file was made"
+        try:
+            notes_file = self._folder / sidecar.NOTES_FILE
+            notes = sidecar.read_notes(notes_file.read_bytes() if notes_file.exists() else b"")
+            document = sidecar.build(
+                recording_id=self._sidecar_of,
+                rate=self._tail.rate,
+                samples=samples,
+                begun=datetime.fromtimestamp(begun.wall_ns / 1e9, UTC),
+                anchors=self._tail.anchors(),
+                markers=markers,
+                happenings=self._tail.happenings(),
+                tracks=self._tail.tracks(),
+                notes=notes,
+                complete=self._tail.ended,
+                damage=self._tail.damage,
+            )
+            beside(self._target, "timeline.json").write_bytes(msgspec.json.encode(document))
+            beside(self._target, "vtt").write_text(sidecar.webvtt(document))
+            beside(self._target, "peaks.json").write_bytes(self._peaks.document())
+        except OSError as error:
+            return str(disk_error(error, self._target, "writing the sidecars of"))
+        return ""
 
     def _put_in_place(self) -> None:
         try:
@@ -158,6 +209,11 @@ class Job:
             sync_folder(self._target.parent)
         except OSError as error:
             raise disk_error(error, self._target, "putting in place") from error
+
+
+def beside(target: Path, ending: str) -> Path:
+    """Another file of the same recording: ``x.mp3`` → ``x.{ending}``."""
+    return target.with_name(f"{target.name.partition('.')[0]}.{ending}")
 
 
 def _digest(path: Path) -> Generator[None, None, tuple[int, str]]:

@@ -32,7 +32,7 @@ from mixminus.recording.protocol import (
     FromFinisher,
     ToFinisher,
 )
-from mixminus.recording.spool import disk_error, sync_folder
+from mixminus.recording.spool import disk_error, make_folder, sync_folder
 
 POLL_SECONDS = 1.0
 _NICE = 10
@@ -52,14 +52,15 @@ class Desk:
     def receive(self, command: ToFinisher) -> None:
         """Take a command. Finish of what is not followed is answered with Failed."""
         match command:
-            case Follow(recording_id, folder, format, target):
-                self._jobs.setdefault(recording_id, Job(Path(folder), format, Path(target)))
+            case Follow(recording_id, folder, format, target, spec, sidecar):
+                job = Job(Path(folder), format, Path(target), spec, recording_id if sidecar else "")
+                self._jobs.setdefault(recording_id, job)
             case Finish(recording_id):
                 self._finish(recording_id)
             case Forget(recording_id):
                 self._forget(recording_id)
-            case Discard(recording_id, folder):
-                self._discard(recording_id, Path(folder))
+            case Discard(recording_id, folder, keep):
+                self._discard(recording_id, Path(folder), keep)
 
     def wake(self) -> None:
         """Time to look at all growing spools again."""
@@ -103,10 +104,14 @@ class Desk:
         if job is not None:
             job.abandon()
 
-    def _discard(self, recording_id: str, folder: Path) -> None:
+    def _discard(self, recording_id: str, folder: Path, keep: str) -> None:
         self._forget(recording_id)
         try:
-            if folder.exists():
+            if folder.exists() and keep:
+                make_folder(Path(keep).parent)
+                folder.rename(keep)
+                os.utime(keep)
+            elif folder.exists():
                 shutil.rmtree(folder)
                 sync_folder(folder.parent)
         except OSError as error:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from mixminus.recording.channels import Spec
 from mixminus.recording.finish import FinishedFile
 from mixminus.recording.rendering import Format
 
@@ -21,6 +22,9 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
     folder: str
     format: Format
     target: str
+    spec: Spec = Spec()
+    sidecar: bool = False
+    """Write timeline, subtitles and peaks beside the file."""
 
 
 class Finish(msgspec.Struct, frozen=True, tag=True):
@@ -36,10 +40,11 @@ class Forget(msgspec.Struct, frozen=True, tag=True):
 
 
 class Discard(msgspec.Struct, frozen=True, tag=True):
-    """Remove a spool folder."""
+    """Remove a spool folder, or move it to ``keep``: what other renderings are made from."""
 
     recording_id: str
     folder: str
+    keep: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
