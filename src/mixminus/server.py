@@ -172,31 +172,6 @@ class Server:
     def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
         return _HttpServer(config)
 
-    # -- the parts that virtual time replaces (testing/virtual/server.py)
-
-    async def _open_store(self) -> Store:
-        return await Store.open(self.settings.data)
-
-    def _make_media(self, host: str) -> MediaClient:
-        settings = self.settings
-        return MediaClient(
-            host=host,
-            ports=settings.rtp_range,
-            workers=settings.workers,
-            pool=settings.rtp_pool,
-            advertised_host=settings.media_host,
-            on_event=self._media_event,
-        )
-
-    def _make_finisher(self) -> Finisher:
-        return Finisher()
-
-    def _make_outbound(self) -> OutboundClient:
-        return OutboundClient(allow_private=self.settings.dev)
-
-    def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
-        return _HttpServer(config)
-
     async def _start_calls(self) -> None:
         settings = self.settings
         self.outbound = self._make_outbound()
