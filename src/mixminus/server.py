@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -28,8 +29,9 @@ from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import Clock, SystemClock
 from mixminus.endpoints import EndpointBook
-from mixminus.errors import ConfigurationError, StorageError
+from mixminus.errors import ConfigurationError, MixminusError, StorageError
 from mixminus.ids import Mint
+from mixminus.intercept.certificate import server_certificate
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
 from mixminus.observe import Observed, routes
@@ -86,6 +88,8 @@ class Server:
         self.mint = Mint()
         self.http_address = ""
         self.sip_address = ""
+        self.broken = asyncio.Event()
+        """Set when a part that nothing can replace has failed."""
         self._closing = contextlib.AsyncExitStack()
         self._observed = Observed()
 
@@ -106,13 +110,17 @@ class Server:
         http = _listen(settings.http)
         self._closing.callback(http.close)
         self.http_address = _address(http)
-        self.public_url = (settings.public_url or f"http://{self.http_address}").rstrip("/")
+        self.public_url = (settings.public_url or self._own_url()).rstrip("/")
         await self._start_media()
         await self._start_calls()
         await self._start_http(http)
         await self.service.recover()
         self._observed.ready = True
         self._write_hand_shake()
+
+    def _own_url(self) -> str:
+        name, (host, port) = self.settings.tls, self.http_address.rsplit(":", 1)
+        return f"https://{name}:{port}" if name else f"http://{host}:{port}"
 
     async def _start_media(self) -> None:
         settings = self.settings
@@ -202,7 +210,14 @@ class Server:
         self._closing.push_async_callback(self.service.players.close)
         self._wire_lines()
         self._delivering = asyncio.create_task(self.deliverer.run(), name="callbacks")
+        self._delivering.add_done_callback(self._delivering_ended)
         self._closing.push_async_callback(self.deliverer.drain, CALLBACK_DRAIN_SECONDS)
+
+    def _delivering_ended(self, task: asyncio.Task[None]) -> None:
+        """Callbacks are a promise: a server that cannot keep it ends, and is started again by whoever watches it."""
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("callbacks can no longer be delivered", exc_info=task.exception())
+            self.broken.set()
 
     def _documents(self) -> Documents:
         return Documents(
@@ -302,6 +317,9 @@ class Server:
         )
         app = create_app(ports, extra_routes=routes(self._observed, self))
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
+        certificate = server_certificate(self.settings, self.clock.now().wall)
+        if certificate is not None:
+            config.ssl_certfile, config.ssl_keyfile = certificate
         self._http = self._make_http(config)
         self._serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
         self._closing.push_async_callback(self._stop_http)
@@ -322,6 +340,7 @@ class Server:
         content = {
             "http": self.http_address,
             "sip": self.sip_address,
+            "tls": self.settings.tls,
             "pid": os.getpid(),
             "auth_id": self.account.id,
             "auth_token": self.account.token,
@@ -396,17 +415,20 @@ async def serve(settings: Settings, *, announce: Callable[[Server], None] = lamb
 
     Raises:
         ConfigurationError: a setting, port or folder cannot be used.
+        MixminusError: a part failed that the server cannot be without.
     """
     server = Server(settings)
     drain, end = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lambda: end.set() if drain.is_set() else drain.set())
     loop.add_signal_handler(signal.SIGINT, end.set)
-    await server.start()
+    if not await _started(server, drain, end):
+        return
     try:
         announce(server)
         log.info("ready", http=server.http_address, sip=server.sip_address)
-        await _first(drain, end)
+        _calm_garbage_collector()
+        await _first(drain, end, server.broken)
         if drain.is_set() and not end.is_set():
             log.info("draining", seconds=settings.drain_seconds)
             await _until(server.drain(), end)
@@ -414,6 +436,29 @@ async def serve(settings: Settings, *, announce: Callable[[Server], None] = lamb
     finally:
         await server.stop()
     log.info("stopped")
+    if server.broken.is_set():
+        raise MixminusError("the server ended because callbacks could no longer be delivered; its log says why")
+
+
+async def _started(server: Server, *signals: asyncio.Event) -> bool:
+    """Start, unless a signal comes first: then what had started is stopped again."""
+    starting = asyncio.create_task(server.start())
+    signalled = asyncio.create_task(_first(*signals))
+    await asyncio.wait({starting, signalled}, return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if not starting.done():
+        log.info("told to end while starting")
+        starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    return not starting.cancelled()
+
+
+def _calm_garbage_collector() -> None:
+    """What start-up made stays; the rest is looked at rarely: thousands of SIP transactions live for 32 s each."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _first(*events: asyncio.Event) -> None:

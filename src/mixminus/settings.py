@@ -107,7 +107,7 @@ class Settings(_Table):
         "127.0.0.1:5060", description="Address of SIP, UDP and TCP on the same port. Port 0 takes a free one."
     )
     rtp_ports: PortRange = Field("20000-29999", description="UDP ports media may use.")
-    rtp_pool: int = Field(32, ge=1, le=512, description="UDP ports opened per media worker; many callers share each.")
+    rtp_pool: int = Field(128, ge=1, le=512, description="UDP ports opened per media worker; many callers share each.")
     data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
     workers: int = Field(1, ge=1, le=64, description="Media worker processes.")
     dev: bool = Field(False, description="Callbacks and fetches may go to loopback and private addresses.")
