@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> None:
     control = socket.socket(fileno=options.control_fd)
     sockets = [socket.socket(fileno=int(fd)) for fd in options.rtp_fds.split(",")]
     worker = Worker(sockets, control, open_spool=Spool.open, seed=options.seed)
-    prepare_process(worker)
+    prepare_process(worker, options.parent)
     run(worker)
 
 
@@ -28,6 +28,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mixminus media", description=__doc__)
     worker = parser.add_subparsers(required=True).add_parser("worker")
     worker.add_argument("--index", type=int, required=True, help="number of this worker, to tell them apart in ps")
+    worker.add_argument("--parent", type=int, required=True, help="process id of the control process")
     worker.add_argument("--control-fd", type=int, required=True, help="inherited stream socket to the control process")
     worker.add_argument("--rtp-fds", required=True, help="inherited UDP sockets, comma-separated")
     worker.add_argument("--seed", type=int, help="makes SSRCs and sequence numbers repeat, for tests")

@@ -58,7 +58,14 @@ def spawn_worker(index: int, control: socket.socket, rtp: Sequence[socket.socket
     """Start ``mixminus media worker``, which inherits its end of the control stream and the RTP sockets."""
     fds = [sock.fileno() for sock in rtp]
     command = [sys.executable, "-m", "mixminus", "media", "worker", "--index", str(index)]
-    command += ["--control-fd", str(control.fileno()), "--rtp-fds", ",".join(map(str, fds))]
+    command += [
+        "--parent",
+        str(os.getpid()),
+        "--control-fd",
+        str(control.fileno()),
+        "--rtp-fds",
+        ",".join(map(str, fds)),
+    ]
     # The engine is one thread by design; a BLAS pool would only spin beside it.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return subprocess.Popen(command, pass_fds=(control.fileno(), *fds), env=environment, stdin=subprocess.DEVNULL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import signal
 import socket
 import sys
@@ -215,12 +216,12 @@ def run(worker: Worker) -> None:
         worker.finish(schedule.due_ns)
 
 
-def prepare_process(worker: Worker) -> None:
+def prepare_process(worker: Worker, parent: int) -> None:
     """Make this process a worker: what ends it, how soon its threads take turns, how the scheduler sees it.
 
     SIGINT and SIGTERM reach the whole process group or service; when to go is for the control process to say, by
     closing the stream, so they are ignored here. That it died is also told by a signal (Linux), in case some other
-    process holds its end of the stream open.
+    process holds its end of the stream open; ``parent`` is its process id, in case it died before that was arranged.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -229,3 +230,5 @@ def prepare_process(worker: Worker) -> None:
     if sys.platform == "linux":
         signal.signal(signal.SIGUSR1, lambda *_: worker.leave())
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGUSR1), 0, 0, 0)
+        if os.getppid() != parent:
+            worker.leave()
