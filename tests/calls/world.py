@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from calls.kit import BY
@@ -18,7 +18,8 @@ from mixminus.calls.commands import (
 )
 from mixminus.calls.effects import PlaceCall
 from mixminus.calls.events import DocumentRequest
-from mixminus.calls.inputs import Answered, LegInput, PickedUp
+from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp
+from mixminus.calls.leg.inputs import EarlyMediaUp
 from mixminus.calls.leg.machine import Incoming
 from mixminus.calls.model import HangupCause, Role
 from mixminus.calls.recording import FinishedFile
@@ -105,6 +106,9 @@ class FakeLines:
     async def pick_up(self, call_uuid: str, room: str) -> LegInput:
         return PickedUp()
 
+    async def pre_answer(self, call_uuid: str, room: str) -> EarlyMediaUp | Gone:
+        return EarlyMediaUp()
+
     def refuse(self, call_uuid: str, status: int) -> None: ...
 
     def hang_up(self, call_uuid: str, cause: HangupCause) -> None:
@@ -122,6 +126,7 @@ class FakeRecorder:
     def __init__(self) -> None:
         self.trouble = ""
         self.discarded: list[str] = []
+        self.noted: list[tuple[str, str]] = []
         self.deleted: list[ReceiptRow] = []
         self.held_because = ""
 
@@ -129,6 +134,9 @@ class FakeRecorder:
         return f"/spool/{recording_id}"
 
     async def begin(self, row: RecordingRow) -> None: ...
+
+    def note(self, recording_id: str, kind: str, facts: Mapping[str, str | bool]) -> None:
+        self.noted.append((recording_id, kind))
 
     async def finish(self, row: RecordingRow) -> FinishedFile:
         await asyncio.sleep(0)

@@ -16,7 +16,8 @@ import structlog
 from mixminus.calls.applications import Destination
 from mixminus.calls.effects import PlaceCall
 from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refused
-from mixminus.calls.leg.machine import Incoming
+from mixminus.calls.leg.inputs import EarlyMediaUp
+from mixminus.calls.leg.line import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.routing import NoRoute, Route
 from mixminus.errors import MediaError, MixminusError
@@ -24,6 +25,7 @@ from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
 from mixminus.sip import events as sip
+from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sip.uri import is_address, parse_uri
 
@@ -60,6 +62,8 @@ class _Line:
     plan: MediaPlan | None = None
     room: str = ""
     open: bool = False
+    early: bytes = b""
+    """The answer that went out in a 183."""
     answer_expected: bool = False
     """Our offer went out in a 200; the answer comes in the ACK."""
     up: bool = True
@@ -130,7 +134,7 @@ class SipLines:
             sdp=line.offer,
             headers=[(f"X-PH-{name}", value) for name, value in order.sip_headers],
             route=route.hop,
-            credentials=route.credentials,
+            credentials=DigestCredentials(*order.credentials) if order.credentials else route.credentials,
         )
         self._by_sip[line.sip] = line
 
@@ -139,7 +143,7 @@ class SipLines:
         if line is None or not line.up:
             return Gone()
         try:
-            body = await self._open_inbound(line, room)
+            body = line.early or await self._open_inbound(line, room)
         except MixminusError as error:
             log.warning("cannot answer", call_uuid=call_uuid, error=str(error))
             self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
@@ -148,6 +152,25 @@ class SipLines:
             return Gone()
         self._endpoint.answer(line.sip, body)
         return PickedUp()
+
+    async def pre_answer(self, call_uuid: str, room: str) -> EarlyMediaUp | Gone:
+        """183 with our answer; the 200 repeats it (RFC 3261 §13.2.1)."""
+        line = self._lines.get(call_uuid)
+        if line is None or not line.up:
+            return Gone()
+        if not line.offer:
+            log.warning("an INVITE without an offer: nothing is heard before the answer", call_uuid=call_uuid)
+            return EarlyMediaUp()
+        try:
+            line.early = await self._open_inbound(line, room)
+        except MixminusError as error:
+            log.warning("no early media", call_uuid=call_uuid, error=str(error))
+            self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
+            return Gone(HangupCause.INTERNAL_ERROR, HangupSource.PLIVO)
+        if not line.up:
+            return Gone()
+        self._endpoint.ring(line.sip, line.early)
+        return EarlyMediaUp()
 
     async def _open_inbound(self, line: _Line, room: str) -> bytes:
         """Media for an incoming call; returns the SDP of the 200: our answer, or our offer when the INVITE had none."""
@@ -252,8 +275,21 @@ class SipLines:
 
     def _ringing(self, event: sip.Ringing) -> None:
         line = self._by_sip.get(event.call)
-        if line is not None:
+        if line is None:
+            return
+        if event.sdp and not line.open:
+            self.spawn(self._ring_early(line, event))
+        else:
             self.tell(line.call_uuid, Rang())
+
+    async def _ring_early(self, line: _Line, event: sip.Ringing) -> None:
+        """The far end rings with sound of its own; should that be unusable, it just rings."""
+        try:
+            early = await self._open(line, read_answer(line.offer, event.sdp))
+        except MixminusError as error:
+            log.info("early media unusable", call_uuid=line.call_uuid, error=str(error))
+            early = False
+        self.tell(line.call_uuid, Rang(early))
 
     def _answered(self, event: sip.Answered) -> None:
         line = self._by_sip.get(event.call)
@@ -277,6 +313,9 @@ class SipLines:
         """Give the leg its row in the worker. False: the line has gone meanwhile."""
         if not line.up:
             return False
+        if line.open:  # since it rang with sound of its own
+            await self._update(line, plan)
+            return True
         assert line.media is not None
         line.plan, line.open = plan, True
         await self._ports.send(

@@ -4,13 +4,14 @@ fakes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from mixminus.calls.commands import Callback
 from mixminus.calls.effects import PlaceCall
 from mixminus.calls.events import DocumentRequest
-from mixminus.calls.inputs import LegInput
+from mixminus.calls.inputs import Gone, LegInput
+from mixminus.calls.leg.inputs import EarlyMediaUp
 from mixminus.calls.model import HangupCause
 from mixminus.calls.recording import FinishedFile
 from mixminus.media import protocol as media
@@ -43,6 +44,9 @@ class Lines(Protocol):
     async def pick_up(self, call_uuid: str, room: str) -> LegInput:
         """``PickedUp``, or ``Gone`` when it could not be done."""
 
+    async def pre_answer(self, call_uuid: str, room: str) -> EarlyMediaUp | Gone:
+        """Let an unanswered caller hear: 183 with media. ``Gone`` when it could not be done."""
+
     def refuse(self, call_uuid: str, status: int) -> None: ...
     def hang_up(self, call_uuid: str, cause: HangupCause) -> None: ...
     async def close(self, call_uuid: str) -> None: ...
@@ -57,6 +61,9 @@ class Recorder(Protocol):
 
     async def begin(self, row: RecordingRow) -> None:
         """Make ready for a new recording; encoding follows the spool from now on. Raises StorageError."""
+
+    def note(self, recording_id: str, kind: str, facts: Mapping[str, str | bool]) -> None:
+        """Remember what happened now, for the recording's timeline."""
 
     async def finish(self, row: RecordingRow) -> FinishedFile:
         """Make, verify and place the file of a spool that is closed. Raises StorageError."""

@@ -7,7 +7,7 @@ next begins; different calls go side by side and share commits. Machines tell ea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, get_args
 
 import msgspec
@@ -25,12 +25,16 @@ from mixminus.calls.commands import (
     Requester,
     Result,
 )
+from mixminus.calls.conference.book import Conferences
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.effects import CreateLeg, Join, MpcEffect
 from mixminus.calls.events import AsyncResponse
-from mixminus.calls.inputs import Enter, HangUp, KeyPressed, LegInput, ShutDown, Speaking
+from mixminus.calls.inputs import Enter, HangUp, KeyPressed, ShutDown, Speaking
 from mixminus.calls.leg import machine as legs
 from mixminus.calls.leg.carry_out import LegEffects, MpcOver
+from mixminus.calls.leg.door import CALL_COMMANDS, LEG_COMMANDS, CallDoor, OtherCommand, wants_speech
+from mixminus.calls.leg.effects import PlaceOrder
+from mixminus.calls.leg.inputs import KeyOnLeg, SpeakingOnLeg
 from mixminus.calls.leg.machine import Incoming, Leg
 from mixminus.calls.mailbox import Mailbox
 from mixminus.calls.model import HangupCause, HangupSource
@@ -95,16 +99,20 @@ class Service:
         self.names: dict[tuple[str, str, str], str] = {}
         """(account, sub-account, friendly name) → uuid of the live multiparty call."""
         self.legs: dict[str, _LiveLeg] = {}
+        self.recording_defaults: Mapping[str, Any] = {}
+        """Settings of recordings whose request says nothing else: ``tracks``, ``pause_as``."""
         self.draining = False
         self._quiet = asyncio.Event()
         """Set when the last live call has gone."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._mpc_effects = MpcEffects(self)
         self._leg_effects = LegEffects(self)
+        self.conferences = Conferences(self)
+        self.calls = CallDoor(self)
 
     # -- the door -------------------------------------------------------------------------------------------------
 
-    async def apply(self, command: Command) -> Result:
+    async def apply(self, command: Command | OtherCommand) -> Any:
         """Do what the API asks; returns once it is committed and done.
 
         Raises:
@@ -113,6 +121,8 @@ class Service:
         """
         if isinstance(command, DeleteRecording):
             return await self._delete_recording(command)
+        if isinstance(command, CALL_COMMANDS):
+            return await self.calls.apply(command)
         while True:
             wanted = self._prepare_add(command) if isinstance(command, AddParticipant) else command
             try:
@@ -125,10 +135,10 @@ class Service:
         """A new inbound call. The lines know it by ``call.call_uuid``."""
         self._new_leg(call.call_uuid).mailbox.post(call)
 
-    def create_leg(self, order: CreateLeg) -> None:
-        self._new_leg(order.call_uuid).mailbox.post(order)
+    def create_leg(self, order: CreateLeg | PlaceOrder) -> asyncio.Future[Any]:
+        return self._new_leg(order.call_uuid).mailbox.post(order)
 
-    def post_leg(self, call_uuid: str, message: LegInput) -> None:
+    def post_leg(self, call_uuid: str, message: Any) -> None:
         """Tell a leg what happened to it. A leg that is over hears nothing."""
         if call_uuid in self.legs:
             self.legs[call_uuid].mailbox.post(message)
@@ -141,12 +151,17 @@ class Service:
 
     def key_pressed(self, call_uuid: str, key: str) -> None:
         self._tell_mpc_of(call_uuid, KeyPressed(call_uuid, key))
+        self.post_leg(call_uuid, KeyOnLeg(key))
 
     def speaking(self, call_uuid: str, on: bool) -> None:
         self._tell_mpc_of(call_uuid, Speaking(call_uuid, on))
+        if call_uuid in self.legs and wants_speech(self.legs[call_uuid].state):
+            self.post_leg(call_uuid, SpeakingOnLeg(on))
 
     def tap_failed(self, event: TapFailed) -> None:
         self._mpc_effects.tap_failed(event)
+        self._leg_effects.tap_failed(event)
+        self.conferences.tap_failed(event)
 
     async def deliver_async(self, url: str, method: str, body: dict[str, Any], by: Requester) -> None:
         """Owe the real answer of an asynchronous request to the ``callback_url`` it named."""
@@ -234,7 +249,7 @@ class Service:
 
     async def _decide_mpc(self, live: _LiveMpc, message: Any) -> Decision[MultiPartyCall, MpcEffect]:
         member_id = await self.store.next_member_id() if isinstance(message, Enter) else ""
-        context = Context(self.clock.now().wall, self.mint, lambda: member_id)
+        context = Context(self.clock.now().wall, self.mint, lambda: member_id, self.recording_defaults)
         decision = multiparty_call.decide(live.state, message, context)
         if isinstance(message, _COMMANDS):
             await self.books.command(decision)
@@ -263,16 +278,20 @@ class Service:
         live = self.legs[call_uuid] = _LiveLeg(call_uuid, self._handle_leg)
         return live
 
-    async def _handle_leg(self, live: _LiveLeg, message: Any) -> None:
+    async def _handle_leg(self, live: _LiveLeg, message: Any) -> Any:
         if live.uuid not in self.legs:
-            return
+            return None
         decision = legs.decide(live.state, message, self.clock.now().wall, self.mint)
-        await self.books.fact(decision)
+        if isinstance(message, LEG_COMMANDS):
+            await self.books.command(decision)
+        else:
+            await self.books.fact(decision)
         live.state = decision.state
         await self._leg_effects.run(live.uuid, decision.effects)
         if live.state is None:
             del self.legs[live.uuid]
             self._note_quiet()
+        return decision.result
 
     # -- recordings -----------------------------------------------------------------------------------------------
 
@@ -378,7 +397,7 @@ class Service:
 
     async def settle(self) -> None:
         """Wait until no call is being changed and no recording is being finished."""
-        while self._tasks or not all(mailbox.idle for mailbox in self._mailboxes()):
+        while self._tasks or not (self.conferences.idle and all(mailbox.idle for mailbox in self._mailboxes())):
             if self._tasks:
                 await asyncio.wait(self._tasks)
             else:

@@ -26,6 +26,7 @@ from mixminus.calls.inputs import (
     TimedOut,
     Transfer,
 )
+from mixminus.calls.leg.effects import LegEffect
 from mixminus.calls.leg.machine import Incoming, Leg, decide
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Role
 from mixminus.ids import Mint
@@ -40,7 +41,7 @@ class Driver:
     def __init__(self, first: Any) -> None:
         self.leg: Leg | None = None
         self.mint = Mint(seed=1)
-        self.effects: list[effects.LegEffect] = []
+        self.effects: list[LegEffect] = []
         self.events: list[Told] = []
         self.row: CallRow | None = None
         self.do(first)

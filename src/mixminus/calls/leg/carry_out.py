@@ -21,8 +21,12 @@ from mixminus.calls.inputs import (
     LegInput,
     TimedOut,
 )
+from mixminus.calls.leg import effects as wanted
+from mixminus.calls.leg.inputs import LegRecordingBroke, PromptEnded
 from mixminus.calls.leg.rooms import private_room
-from mixminus.errors import MixminusError, NotFound, OutboundError
+from mixminus.errors import MediaError, MixminusError, NotFound, OutboundError, StorageError
+from mixminus.media import protocol as media
+from mixminus.store.rows import RecordingRow
 
 if TYPE_CHECKING:
     from mixminus.calls.service import Service
@@ -50,10 +54,22 @@ class LegEffects:
             effects.ReportDial: self._report_dial,
             effects.SendDigits: self._send_digits,
             effects.Wake: self._wake,
+            wanted.PlaceOrder: self._place_order,
+            wanted.StartPrompt: self._start_prompt,
+            wanted.StopPrompt: self._stop_prompt,
+            wanted.Seat: self._seat,
+            wanted.EarlyMedia: self._early_media,
+            wanted.Tell: self._tell,
+            wanted.BeginLegTap: self._begin_tap,
+            wanted.EndLegTap: self._end_tap,
+            wanted.AbandonLegTap: self._abandon_tap,
+            wanted.JoinConference: self._join_conference,
+            wanted.LeaveConference: self._leave_conference,
         }
+        self._live_taps: dict[str, RecordingRow] = {}
 
-    async def run(self, call_uuid: str, wanted: tuple[effects.LegEffect, ...]) -> None:
-        for effect in wanted:
+    async def run(self, call_uuid: str, decided: tuple[wanted.LegEffect, ...]) -> None:
+        for effect in decided:
             await self._handlers[type(effect)](call_uuid, effect)
 
     async def _fetch(self, call_uuid: str, effect: effects.Fetch) -> None:
@@ -65,8 +81,12 @@ class LegEffects:
     async def _document(self, call_uuid: str, effect: effects.Fetch) -> LegInput:
         live = self._service.legs.get(call_uuid)
         if live is None or live.state is None:
-            return FetchFailed(effect.kind, True, "the call is over")
+            return FetchFailed(effect.kind, True, "the call is over", effect.number)
         by = live.state.by
+
+        def warn(sentence: str) -> None:
+            log.warning("document", call_uuid=call_uuid, url=effect.callback.url, warning=sentence)
+
         try:
             body = await self._service.documents.fetch(
                 effect.callback,
@@ -75,13 +95,13 @@ class LegEffects:
                 sub_account=by.sub_account,
                 fallback=effect.fallback,
             )
-            return Fetched(read_document(body))
+            return Fetched(read_document(body, warn), effect.number)
         except OutboundError as error:
             log.warning("document not fetched", call_uuid=call_uuid, url=effect.callback.url, error=str(error))
-            return FetchFailed(effect.kind, True, str(error))
+            return FetchFailed(effect.kind, True, str(error), effect.number)
         except InvalidDocument as error:
             log.warning("document unusable", call_uuid=call_uuid, url=effect.callback.url, error=str(error))
-            return FetchFailed(effect.kind, False, str(error))
+            return FetchFailed(effect.kind, False, str(error), effect.number)
 
     async def _ring(self, call_uuid: str, effect: effects.SignalRinging) -> None:
         self._service.lines.ring(call_uuid)
@@ -165,3 +185,69 @@ class LegEffects:
             timers[effect.timer] = self._service.timers.call_later(
                 effect.seconds, lambda: self._service.post_leg(call_uuid, TimedOut(effect.timer))
             )
+
+    # -- legs outside of multiparty calls --------------------------------------------------------------------------
+
+    async def _media(self, command: media.Command) -> None:
+        """Tell the worker; what it refuses (a leg that has just gone) is of no consequence for the call."""
+        try:
+            await self._service.media.send(command)
+        except MediaError as error:
+            log.info("media command refused", command=type(command).__name__, error=str(error))
+
+    async def _place_order(self, call_uuid: str, effect: wanted.PlaceOrder) -> None:
+        self._service.create_leg(effect)
+
+    async def _start_prompt(self, call_uuid: str, effect: wanted.StartPrompt) -> None:
+        self._service.players.start(
+            effect.player,
+            effect.room,
+            effect.program,
+            talk=effect.talk,
+            loop=effect.loop,
+            on_end=lambda error: self._service.post_leg(call_uuid, PromptEnded(effect.player, error)),
+        )
+
+    async def _stop_prompt(self, call_uuid: str, effect: wanted.StopPrompt) -> None:
+        self._service.players.stop(effect.player)
+
+    async def _seat(self, call_uuid: str, effect: wanted.Seat) -> None:
+        await self._media(media.MoveLeg(call_uuid, effect.room, effect.talk, effect.hear))
+
+    async def _early_media(self, call_uuid: str, effect: wanted.EarlyMedia) -> None:
+        self._service.post_leg(call_uuid, await self._service.lines.pre_answer(call_uuid, effect.room))
+
+    async def _tell(self, call_uuid: str, effect: wanted.Tell) -> None:
+        self._service.post_leg(effect.call_uuid, effect.message)
+
+    async def _begin_tap(self, call_uuid: str, effect: wanted.BeginLegTap) -> None:
+        row, recorder = effect.recording, self._service.recorder
+        self._live_taps[row.id] = row
+        tap = media.StartTap(row.id, effect.room, 0, recorder.folder(row.id), leg=call_uuid, heard=effect.heard)
+        try:
+            await recorder.begin(row)
+            await self._service.media.send(tap)
+        except (StorageError, MediaError) as error:
+            self._service.post_leg(call_uuid, LegRecordingBroke(row.id, str(error), 0))
+
+    async def _end_tap(self, call_uuid: str, effect: wanted.EndLegTap) -> None:
+        self._live_taps.pop(effect.recording.id, None)
+        await self._media(media.StopTap(effect.recording.id))
+        self._service.finish_recording(effect.recording)
+
+    async def _abandon_tap(self, call_uuid: str, effect: wanted.AbandonLegTap) -> None:
+        self._live_taps.pop(effect.recording_id, None)
+        await self._media(media.StopTap(effect.recording_id))
+        await self._service.recorder.abandon(effect.recording_id)
+
+    def tap_failed(self, event: media.TapFailed) -> None:
+        """The worker can no longer write a recording's spool."""
+        row = self._live_taps.get(event.tap)
+        if row is not None:
+            self._service.post_leg(row.call_uuid, LegRecordingBroke(event.tap, event.reason, event.samples))
+
+    async def _join_conference(self, call_uuid: str, effect: wanted.JoinConference) -> None:
+        self._service.conferences.join(call_uuid, effect.element)
+
+    async def _leave_conference(self, call_uuid: str, effect: wanted.LeaveConference) -> None:
+        self._service.conferences.leave(call_uuid)

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from mixminus.calls.commands import Callback, Requester
+from mixminus.calls.events import RecordedSound
 from mixminus.calls.model import CallStatus, HangupCause, HangupSource
 from mixminus.calls.sounds.program import Program
 
@@ -90,6 +91,8 @@ class ConferenceJoined(msgspec.Struct, frozen=True):
     conference_uuid: str = ""
     member_id: str = ""
     reason: str = ""
+    sound: RecordedSound | None = None
+    """The recording that runs there."""
 
 
 class ConferenceLeft(msgspec.Struct, frozen=True):

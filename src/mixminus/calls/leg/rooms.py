@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from mixminus.calls.hearing import SOUNDS, TALK
+from mixminus.calls import hearing
+from mixminus.calls.hearing import SOUNDS
 
+TALK: Final = hearing.TALK
 ASIDE_A: Final = 1 << 40
 """Prompts for the leg whose room it is."""
 ASIDE_B: Final = 1 << 41

@@ -1,0 +1,203 @@
+"""All live conferences: who is in which, and what their decisions want done. A shell around the pure machine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import structlog
+
+from mixminus.calls.commands import Requester
+from mixminus.calls.conference import effects
+from mixminus.calls.conference.commands import (
+    Arrive,
+    ConferenceCommand,
+    ConferencePromptEnded,
+    ConferenceRecordingBroke,
+    Depart,
+    EndConference,
+)
+from mixminus.calls.conference.machine import Conference, decide
+from mixminus.calls.document.elements import ConferenceElement
+from mixminus.calls.hearing import SOUNDS, TALK
+from mixminus.calls.leg.inputs import ConferenceJoined, ConferenceLeft
+from mixminus.calls.leg.rooms import private_room
+from mixminus.calls.mailbox import Mailbox
+from mixminus.errors import MediaError, MixminusError, NotFound, StorageError
+from mixminus.media import protocol as media
+from mixminus.store.rows import RecordingRow
+
+if TYPE_CHECKING:
+    from mixminus.calls.service import Service
+
+log = structlog.get_logger(__name__)
+
+Key: TypeAlias = tuple[str, str, str]
+"""Account, sub-account, name."""
+
+
+class _Live:
+    """A conference's mailbox and state; between its last member and its next first one it has none."""
+
+    def __init__(self, key: Key, handle: Callable[[_Live, Any], Coroutine[Any, Any, Any]]) -> None:
+        self.key = key
+        self.state: Conference | None = None
+        self.mailbox: Mailbox[Any] = Mailbox(lambda message: handle(self, message))
+
+
+class Conferences:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._live: dict[Key, _Live] = {}
+        self._of_leg: dict[str, Key] = {}
+        """Call uuid → where it is, or has asked to enter."""
+        self._taps: dict[str, tuple[RecordingRow, Key]] = {}
+        self._handlers: dict[type, Callable[[_Live, Any], Awaitable[None]]] = {
+            effects.PutMember: self._put,
+            effects.ReleaseMember: self._release,
+            effects.StartSound: self._start_sound,
+            effects.StopSound: self._stop_sound,
+            effects.BeginRoomTap: self._begin_tap,
+            effects.EndRoomTap: self._end_tap,
+            effects.AbandonRoomTap: self._abandon_tap,
+        }
+
+    # -- from the legs ---------------------------------------------------------------------------------------------
+
+    def join(self, call_uuid: str, element: ConferenceElement) -> None:
+        """Ask to be let in; the answer is posted to the leg."""
+        leg = self._service.legs[call_uuid].state
+        assert leg is not None
+        key = (leg.by.account, leg.by.sub_account, element.name)
+        row = leg.row
+        self._of_leg[call_uuid] = key
+        arrival = Arrive(
+            by=leg.by,
+            call_uuid=call_uuid,
+            call_from=row.from_number,
+            call_to=row.to_number,
+            caller_name=row.caller_name,
+            direction=row.direction,
+            element=element,
+        )
+        self._service.spawn(self._join(key, arrival))
+
+    async def _join(self, key: Key, arrival: Arrive) -> None:
+        try:
+            joined = await self._post(key, arrival)
+        except MixminusError as error:
+            log.error("a leg could not enter a conference", call_uuid=arrival.call_uuid, error=str(error))
+            joined = ConferenceJoined(False, reason=str(error))
+        self._service.post_leg(arrival.call_uuid, joined)
+
+    def leave(self, call_uuid: str) -> None:
+        """The leg has gone by itself."""
+        key = self._of_leg.pop(call_uuid, None)
+        if key is not None:
+            self._post(key, Depart(call_uuid))
+
+    # -- from the API ----------------------------------------------------------------------------------------------
+
+    async def apply(self, command: ConferenceCommand) -> Any:
+        """Raises NotFound for a conference that is not live, or not the requester's."""
+        return await self._post(self._key_of(command.by, command.name), command)
+
+    async def end_all(self, by: Requester) -> None:
+        for conference in self.visible(by):
+            await self.apply(EndConference(by=by, name=conference.name))
+
+    def visible(self, by: Requester) -> tuple[Conference, ...]:
+        """Live conferences; the main account sees those of its sub-accounts too."""
+        states = (live.state for live in self._live.values())
+        return tuple(
+            state
+            for state in states
+            if state is not None and state.account == by.account and by.sub_account in ("", state.sub_account)
+        )
+
+    def _key_of(self, by: Requester, name: str) -> Key:
+        for state in self.visible(by):
+            if state.name == name:
+                return (state.account, state.sub_account, name)
+        raise NotFound(f"no live conference {name!r}")
+
+    @property
+    def idle(self) -> bool:
+        return all(live.mailbox.idle for live in self._live.values())
+
+    def tap_failed(self, event: media.TapFailed) -> None:
+        found = self._taps.get(event.tap)
+        if found is not None:
+            self._post(found[1], ConferenceRecordingBroke(event.tap, event.reason, event.samples))
+
+    # -- decisions -------------------------------------------------------------------------------------------------
+
+    def _post(self, key: Key, message: Any) -> Any:
+        if key not in self._live:
+            self._live[key] = _Live(key, self._handle)
+        return self._live[key].mailbox.post(message)
+
+    async def _handle(self, live: _Live, message: Any) -> Any:
+        if live.state is None and not isinstance(message, Arrive | ConferenceCommand):
+            return None
+        decision = decide(live.state, message, self._service.clock.now().wall, self._service.mint)
+        if isinstance(message, ConferenceCommand):
+            await self._service.books.command(decision)
+        else:
+            await self._service.books.fact(decision)
+        live.state = decision.state
+        for effect in decision.effects:
+            await self._handlers[type(effect)](live, effect)
+        return decision.result
+
+    # -- effects ---------------------------------------------------------------------------------------------------
+
+    async def _media(self, command: media.Command) -> None:
+        try:
+            await self._service.media.send(command)
+        except MediaError as error:
+            log.info("media command refused", command=type(command).__name__, error=str(error))
+
+    async def _put(self, live: _Live, effect: effects.PutMember) -> None:
+        await self._media(media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
+
+    async def _release(self, live: _Live, effect: effects.ReleaseMember) -> None:
+        self._of_leg.pop(effect.call_uuid, None)
+        await self._media(media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
+        self._service.post_leg(effect.call_uuid, ConferenceLeft(effect.hangup))
+
+    async def _start_sound(self, live: _Live, effect: effects.StartSound) -> None:
+        self._service.players.start(
+            effect.player,
+            effect.room,
+            effect.program,
+            talk=effect.talk,
+            loop=effect.loop,
+            on_end=lambda error: self._prompt_ended(live.key, effect.player),
+        )
+
+    def _prompt_ended(self, key: Key, player: str) -> None:
+        self._post(key, ConferencePromptEnded(player))
+
+    async def _stop_sound(self, live: _Live, effect: effects.StopSound) -> None:
+        self._service.players.stop(effect.player)
+
+    async def _begin_tap(self, live: _Live, effect: effects.BeginRoomTap) -> None:
+        row, recorder = effect.recording, self._service.recorder
+        self._taps[row.id] = (row, live.key)
+        try:
+            await recorder.begin(row)
+            tap = media.StartTap(row.id, effect.room, TALK | SOUNDS, recorder.folder(row.id))
+            await self._service.media.send(tap)
+        except (StorageError, MediaError) as error:
+            self._post(live.key, ConferenceRecordingBroke(row.id, str(error), 0))
+
+    async def _end_tap(self, live: _Live, effect: effects.EndRoomTap) -> None:
+        self._taps.pop(effect.recording.id, None)
+        await self._media(media.StopTap(effect.recording.id))
+        self._service.finish_recording(effect.recording)
+
+    async def _abandon_tap(self, live: _Live, effect: effects.AbandonRoomTap) -> None:
+        self._taps.pop(effect.recording_id, None)
+        await self._media(media.StopTap(effect.recording_id))
+        await self._service.recorder.abandon(effect.recording_id)
