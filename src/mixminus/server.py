@@ -40,7 +40,7 @@ from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.opening import SPOOL, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
-from mixminus.recording.storage.objects import ObjectStorage, WrongCredentials
+from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sounds.cache import SoundFolder
@@ -366,7 +366,7 @@ async def _check_store(remote: ObjectStorage) -> None:
     try:
         async with asyncio.timeout(STORE_CHECK_SECONDS):
             await remote.check()
-    except WrongCredentials as error:
+    except StoreRefuses as error:
         raise ConfigurationError(f"storage: {error}") from error
     except (StorageError, TimeoutError) as error:
         reason = str(error) or f"no answer within {STORE_CHECK_SECONDS:g} s"

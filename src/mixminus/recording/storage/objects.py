@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,8 +30,8 @@ _RETRY: Any = {
 """Of one request. What still fails is tried again later, as a whole, by whoever asked."""
 
 
-class WrongCredentials(StorageError):
-    """The store is there and refuses us: the operator's to mend."""
+class StoreRefuses(StorageError):
+    """The store is there and refuses us, or has no such bucket: the operator's to mend."""
 
 
 class ObjectStorage:
@@ -103,7 +104,7 @@ class ObjectStorage:
         return (name for name in self._list(None) if is_key(name) and name != _PROBE)
 
     async def check(self) -> None:
-        """Write a small object and read it back. Raises :class:`WrongCredentials` or StorageError saying what to do."""
+        """Write a small object and read it back. Raises :class:`StoreRefuses` or StorageError saying what to do."""
         with self._told(_PROBE, "checking"):
             await obstore.put_async(self._store, _PROBE, b"{}", use_multipart=False)
             if bytes(await (await obstore.get_async(self._store, _PROBE)).bytes_async()) != b"{}":
@@ -121,15 +122,17 @@ class ObjectStorage:
         try:
             yield
         except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
-            raise WrongCredentials(
+            raise StoreRefuses(
                 f"the store refuses us while {doing} {where}: check storage.options and the bucket's policy"
                 f" ({_first_line(error)})"
             ) from error
         except (NotFoundError, FileNotFoundError) as error:
-            raise StorageError(f"{where} is not there ({_first_line(error)})") from error
+            text = _first_line(error)
+            kind = StoreRefuses if _smells_of_settings(text) else StorageError
+            raise kind(f"{where} is not there ({text})") from error
         except (BaseError, OSError) as error:
             text = _first_line(error)
-            kind = WrongCredentials if _smells_of_credentials(text) else StorageError
+            kind = StoreRefuses if _smells_of_settings(text) else StorageError
             raise kind(f"the store failed while {doing} {where}: {text}") from error
 
 
@@ -158,9 +161,12 @@ def _open(url: str, options: dict[str, str], timeout: float) -> ObjectStore:
 
 
 def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())
+    told = re.search(r"<Code>(\w+)</Code>(?:.*?<Message>([^<]*)</Message>)?", text)  # S3 and Azure say it in XML
+    return f"{told[1]}: {told[2]}" if told else text[:300]
 
 
-def _smells_of_credentials(text: str) -> bool:
+def _smells_of_settings(text: str) -> bool:
     """What obstore reports as generic, though the store said it plainly."""
-    return any(sign in text for sign in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403 Forbidden"))
+    signs = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "403 Forbidden", "NoSuchBucket", "ContainerNotFound")
+    return any(sign in text for sign in signs)
