@@ -38,7 +38,7 @@ from mixminus.observe import Observed, routes
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
-from mixminus.recording.opening import SPOOL, key_maker, open_archive, retention_of
+from mixminus.recording.opening import MASTERS, SPOOL, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
 from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
 from mixminus.settings import Settings, split_host_port
@@ -145,7 +145,16 @@ class Server:
         self.keeper = Keeper(
             self.store, self.archive, clock=self.clock, spool_root=spool, retention=retention_of(settings)
         )
-        self.recorder = CallRecorder(self.finisher, self.archive.local, spool, self.keeper, keys)
+        self.recorder = CallRecorder(
+            self.finisher,
+            self.archive.local,
+            spool,
+            self.keeper,
+            keys,
+            clock=self.clock,
+            masters=self._masters(),
+        )
+        self._closing.push_async_callback(self.recorder.notebook.close)
         keeping = asyncio.create_task(self.keeper.run(), name="keeper")
         self._closing.push_async_callback(_cancel, keeping)
         secret = await self.store.meta(SECRET_META)
@@ -154,6 +163,11 @@ class Server:
             await self.store.commit(Transaction(save=(MetaRow(id=SECRET_META, value=secret),)))
         signer = UrlSigner(secret, lasting=timedelta(hours=settings.recording_url_hours))
         self.recording_urls = RecordingUrls(signer, settings.recording_urls)
+
+    def _masters(self) -> Path | None:
+        """What is sealed at rest must not lie about in the clear beside it."""
+        settings = self.settings
+        return settings.data / MASTERS if settings.master_days and not self.archive.ring.seals else None
 
     # -- the parts that virtual time replaces (testing/virtual/server.py)
 
@@ -207,6 +221,7 @@ class Server:
             clock=self.clock,
             mint=self.mint,
         )
+        self.service.recording_defaults = {"tracks": settings.record_tracks, "pause_as": settings.pause_as}
         self._closing.push_async_callback(self.service.players.close)
         self._wire_lines()
         self._delivering = asyncio.create_task(self.deliverer.run(), name="callbacks")

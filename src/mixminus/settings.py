@@ -135,6 +135,19 @@ class Settings(_Table):
     )
     default_answer_method: Literal["GET", "POST"] = Field("POST", description="How default_answer_url is fetched.")
     callback_retry_hours: float = Field(24.0, ge=0, description="How long an undelivered callback is tried again.")
+    record_tracks: Literal["mix", "all"] = Field(
+        "mix",
+        description="What multiparty recordings keep for other renderings: the mix, or also a track for each voice.",
+    )
+    pause_as: Literal["cut", "silence", "tone"] = Field(
+        "cut", description="What a pause is in the file: nothing, silence of its length, or a tone."
+    )
+    master_days: int = Field(
+        7,
+        ge=0,
+        description="Days for which a recording's master (58 MB an hour, and as much for each hour of a voice's track) "
+        "is kept so that it can be rendered anew. 0, or encryption: it is removed once its file is announced.",
+    )
     session_expires: int = Field(1800, ge=90, description="SIP session timer, seconds (RFC 4028).")
     rate_limit: int = Field(
         300, ge=0, description="API requests an account may make in any 5 seconds; more get 429. 0: no limit."

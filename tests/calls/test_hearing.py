@@ -19,7 +19,7 @@ def allowed(listener: Standing, source: Standing) -> bool:
     """The rule in words: what the API page says of roles, coach mode, mute and hold."""
     in_talk = not (listener.hold or listener.waiting or source.hold or source.waiting or source.mute)
     coaching = source.role is Role.SUPERVISOR and source.coach_mode
-    return in_talk and (not coaching or listener.role is Role.AGENT)
+    return in_talk and (not coaching or listener.role in (Role.AGENT, Role.AI_AGENT))
 
 
 @pytest.mark.parametrize("source", STANDINGS, ids=repr)

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from mixminus.calls.model import Role
+from mixminus.calls.sounds.program import Program
 
 
 class Requester(msgspec.Struct, frozen=True):
@@ -59,7 +60,13 @@ class MpcParameters(msgspec.Struct, frozen=True, kw_only=True):
     customer_hold_music: Callback | None = None
     start_recording_audio: Callback | None = None
     stop_recording_audio: Callback | None = None
+    agent_hold_program: Program | None = None
+    """Hold music given in the document itself; goes before ``agent_hold_music``, as does the next."""
+    customer_hold_program: Program | None = None
     create_mpc_with_single_participant: bool | None = None
+    """False: the call starts with its second participant, not with its first."""
+    record_coach_voice: bool | None = None
+    """False: supervisors are left out of the recording while they coach."""
     transcript: bool | None = None
     transcription_url: str | None = None
 
@@ -81,6 +88,10 @@ class ParticipantParameters(msgspec.Struct, frozen=True, kw_only=True):
     relay_dtmf_inputs: bool = False
     record_participant_track: bool = False
     on_exit_action: Callback = Callback()
+    wait_for_agent: bool = False
+    """Hears wait music until an agent is in the call, even when it has started."""
+    wait_time: int | None = None
+    """Seconds it waits at most; then it is let go."""
 
 
 class DialParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +171,40 @@ class KickParticipants(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[str, ...] = ()
 
 
+class RecordingWishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a recording is to be taken. ``None``: as the settings say."""
+
+    tracks: Literal["mix", "all"] | None = None
+    """``all``: a track for each voice beside the mix, for other renderings."""
+    pause_as: Literal["cut", "silence", "tone"] | None = None
+    transcript: bool = False
+    transcription_url: str = ""
+
+
+SoundKind: TypeAlias = Literal["play", "speak"]
+
+
+class StartSound(msgspec.Struct, frozen=True, kw_only=True):
+    """M18, M20. ``members`` empty means all. Result: :class:`SoundQueued`. NotFound for a member who is not in."""
+
+    by: Requester
+    mpc: MpcRef
+    kind: SoundKind
+    program: Program
+    members: tuple[str, ...] = ()
+    mix: bool = True
+    """Mixed with what the members hear; otherwise it replaces that while it plays."""
+
+
+class StopSound(msgspec.Struct, frozen=True, kw_only=True):
+    """M19, M21. ``members`` as they were named when it was started (ruling 56); nothing to stop is fine."""
+
+    by: Requester
+    mpc: MpcRef
+    kind: SoundKind
+    members: tuple[str, ...] = ()
+
+
 class StartRecording(msgspec.Struct, frozen=True, kw_only=True):
     """M10. While one runs, the running recording is the answer."""
 
@@ -167,6 +212,7 @@ class StartRecording(msgspec.Struct, frozen=True, kw_only=True):
     mpc: MpcRef
     file_format: Literal["mp3", "wav"] = "mp3"
     callback: Callback = Callback()
+    wishes: RecordingWishes = RecordingWishes()
 
 
 class StopRecording(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +236,51 @@ class ResumeRecording(msgspec.Struct, frozen=True, kw_only=True):
     mpc: MpcRef
 
 
+TrackType: TypeAlias = Literal["participant", "all", "both"]
+"""What is recorded of a participant: its voice alone; two channels, its voice and what it hears; or both of these."""
+
+
+class StartParticipantRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """M14. What runs already is the answer. NotFound unless the member is in the call."""
+
+    by: Requester
+    mpc: MpcRef
+    member: str
+    track_type: TrackType = "all"
+    file_format: Literal["mp3", "wav"] = "mp3"
+    callback: Callback = Callback()
+    wishes: RecordingWishes = RecordingWishes()
+
+
+class StopParticipantRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """M15. ``all`` is also the API's default: when no such recording runs it means whatever runs of the member.
+    NotFound when none does; so too for the next two.
+    """
+
+    by: Requester
+    mpc: MpcRef
+    member: str
+    track_type: TrackType = "all"
+
+
+class PauseParticipantRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """M16."""
+
+    by: Requester
+    mpc: MpcRef
+    member: str
+    track_type: TrackType = "all"
+
+
+class ResumeParticipantRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """M17."""
+
+    by: Requester
+    mpc: MpcRef
+    member: str
+    track_type: TrackType = "all"
+
+
 class DeleteRecording(msgspec.Struct, frozen=True, kw_only=True):
     """Remove a finished recording's file and mark its row. NotFound if unknown, Conflict while it runs."""
 
@@ -205,10 +296,20 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class RecordingStarted(msgspec.Struct, frozen=True):
-    """Result of :class:`StartRecording`."""
+    """Result of :class:`StartRecording` and :class:`StartParticipantRecording`."""
 
     recording_id: str
     file_format: str
+    mpc_uuid: str
+    mpc_name: str
+    also: str = ""
+    """Recording id of the participant's own track, when ``both`` were asked for."""
+
+
+class SoundQueued(msgspec.Struct, frozen=True):
+    """Result of :class:`StartSound`: who will hear it."""
+
+    members: tuple[str, ...]
     mpc_uuid: str
     mpc_name: str
 
@@ -219,10 +320,16 @@ Command: TypeAlias = (
     | EndMpc
     | UpdateParticipants
     | KickParticipants
+    | StartSound
+    | StopSound
     | StartRecording
     | StopRecording
     | PauseRecording
     | ResumeRecording
+    | StartParticipantRecording
+    | StopParticipantRecording
+    | PauseParticipantRecording
+    | ResumeParticipantRecording
     | DeleteRecording
 )
-Result: TypeAlias = Added | Done | RecordingStarted
+Result: TypeAlias = Added | Done | RecordingStarted | SoundQueued

@@ -10,6 +10,7 @@ from mixminus.calls.commands import Callback, DialParameters, MpcParameters, Par
 from mixminus.calls.events import DocumentRequest, MemberLeftForAction
 from mixminus.calls.hearing import Masks
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource
+from mixminus.calls.sounds.request import AnyProgram
 from mixminus.store.rows import RecordingRow
 
 
@@ -29,18 +30,18 @@ class Rehear(msgspec.Struct, frozen=True):
 
 
 class PlaySound(msgspec.Struct, frozen=True):
-    """Play a built-in sound once to everybody in the talk."""
+    """Play something once to everybody in the talk."""
 
     room: str
-    source: str
+    program: AnyProgram
 
 
 class StartMusic(msgspec.Struct, frozen=True):
-    """Play music in a loop on one channel of a room."""
+    """Play music in a loop on one channel of a room, instead of what plays there."""
 
     room: str
     channel: int
-    source: str
+    program: AnyProgram
 
 
 class StopMusic(msgspec.Struct, frozen=True):
@@ -48,19 +49,82 @@ class StopMusic(msgspec.Struct, frozen=True):
     channel: int
 
 
+class ReadyPrompt(msgspec.Struct, frozen=True):
+    """Fetch or speak what a prompt needs; feeds ``PromptReady``."""
+
+    prompt_id: str
+    program: AnyProgram
+
+
+class StartPrompt(msgspec.Struct, frozen=True):
+    """Play a prompt that is ready; feeds ``PromptEnded``."""
+
+    prompt_id: str
+    room: str
+    program: AnyProgram
+    talk: int
+
+
+class StopPrompt(msgspec.Struct, frozen=True):
+    prompt_id: str
+
+
+class RelayKey(msgspec.Struct, frozen=True):
+    """Send a key that one member pressed to the others."""
+
+    call_uuids: tuple[str, ...]
+    key: str
+
+
+class ArmWait(msgspec.Struct, frozen=True):
+    """Feed ``WaitedLongEnough`` for this member in ``seconds``."""
+
+    member_id: str
+    seconds: float
+
+
 class BeginTap(msgspec.Struct, frozen=True):
-    """Start recording a room into a new spool."""
+    """Start recording a room, or one member of it, into a new spool. ``present``: what is known of those in it."""
 
     recording: RecordingRow
     room: str
+    present: tuple[dict[str, str | bool], ...] = ()
 
 
 class PauseTap(msgspec.Struct, frozen=True):
     recording_id: str
+    by: str = ""
+    """Auth id of who asked for it; so too of :class:`ResumeTap`."""
 
 
 class ResumeTap(msgspec.Struct, frozen=True):
     recording_id: str
+    by: str = ""
+
+
+class AnnounceRecording(msgspec.Struct, frozen=True):
+    """Play ``start_recording_audio`` to everybody; feeds ``RecordingAnnounced`` at its end, or when it cannot be
+    played.
+    """
+
+    recording_id: str
+    room: str
+    audio: Callback
+
+
+class AnnounceStop(msgspec.Struct, frozen=True):
+    """Play ``stop_recording_audio`` to everybody."""
+
+    room: str
+    audio: Callback
+
+
+class Annotate(msgspec.Struct, frozen=True):
+    """Note in recordings what happened now: ``kind`` and what is known of it."""
+
+    recording_ids: tuple[str, ...]
+    kind: str
+    facts: dict[str, str | bool] = {}
 
 
 class EndTap(msgspec.Struct, frozen=True):
@@ -137,9 +201,17 @@ MpcEffect: TypeAlias = (
     | PlaySound
     | StartMusic
     | StopMusic
+    | ReadyPrompt
+    | StartPrompt
+    | StopPrompt
+    | RelayKey
+    | ArmWait
     | BeginTap
     | PauseTap
     | ResumeTap
+    | AnnounceRecording
+    | AnnounceStop
+    | Annotate
     | EndTap
     | AbandonTap
     | CreateLeg

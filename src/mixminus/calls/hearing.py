@@ -13,10 +13,13 @@ channel        carries
 ``WAIT``       music while the call has not started
 ``HOLD_STAFF`` hold music of agents and supervisors
 ``HOLD_CUSTOMER`` hold music of customers
+``DIALLING``   what the participants hear while a callee is rung
+``EVERYBODY``  goes with prompts for all, so that the recording has them
+private ones   a prompt for certain members: each prompt has a channel of its own while it plays
 =============  ========================================================
 
-The recording is one more listener: ``RECORDED`` hears every voice, coaching supervisors included, and what the
-participants hear as sounds, but no music.
+The recording is one more listener: ``RECORDED`` hears every voice, coaching supervisors included, and what is for all
+participants: beeps, announcements, prompts for everybody. It hears no music, no ringing, and nothing that is private.
 """
 
 from __future__ import annotations
@@ -31,9 +34,25 @@ SOUNDS = 1 << 2
 WAIT = 1 << 3
 HOLD_STAFF = 1 << 4
 HOLD_CUSTOMER = 1 << 5
+DIALLING = 1 << 6
+EVERYBODY = 1 << 7
 
-RECORDED = TALK | COACH | SOUNDS
+PRIVATE = tuple(1 << bit for bit in range(8, 40))
+"""Channels of prompts. More prompts than these cannot play in one call at a time."""
+
+RECORDED = TALK | COACH | SOUNDS | EVERYBODY
 MUSIC = (WAIT, HOLD_STAFF, HOLD_CUSTOMER)
+_ALL_MUSIC = WAIT | HOLD_STAFF | HOLD_CUSTOMER | DIALLING
+
+
+def recorded(*, coaching: bool) -> int:
+    """What a recording hears; without ``coaching``, supervisors are left out of it while they coach."""
+    return RECORDED if coaching else RECORDED & ~COACH
+
+
+_HEARD = TALK | SOUNDS | DIALLING
+WHISPERED_TO = frozenset({Role.AGENT, Role.AI_AGENT})
+"""Roles that hear coaching supervisors."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +63,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     mute: bool = False
     hold: bool = False
     waiting: bool = False
-    """The multiparty call has not started."""
+    """The multiparty call has not started, or the agent it waits for is not there."""
+    prompts: int = 0
+    """Channels of the prompts that play to it."""
+    alone: bool = False
+    """One of the prompts replaces the talk instead of being mixed with it."""
 
 
 class Masks(msgspec.Struct, frozen=True):
@@ -55,12 +78,22 @@ class Masks(msgspec.Struct, frozen=True):
 
 
 def masks(standing: Standing) -> Masks:
-    """The channels a participant talks on and hears."""
+    """The channels a participant talks on and hears. Prompts interrupt music; what a member says is heard all along."""
+    music = music_of(standing)
+    talk = 0 if music else _talk(standing)
+    hear = music or _HEARD | (COACH if standing.role in WHISPERED_TO else 0)
+    if standing.prompts:
+        hear = standing.prompts | (0 if standing.alone else hear & ~_ALL_MUSIC)
+    return Masks(talk, hear)
+
+
+def music_of(standing: Standing) -> int:
+    """The channel of the music a participant is given instead of the talk; 0 while it is in the talk."""
     if standing.waiting:
-        return Masks(0, WAIT)
+        return WAIT
     if standing.hold:
-        return Masks(0, HOLD_CUSTOMER if standing.role is Role.CUSTOMER else HOLD_STAFF)
-    return Masks(_talk(standing), TALK | COACH | SOUNDS if standing.role is Role.AGENT else TALK | SOUNDS)
+        return HOLD_CUSTOMER if standing.role is Role.CUSTOMER else HOLD_STAFF
+    return 0
 
 
 def _talk(standing: Standing) -> int:

@@ -61,6 +61,35 @@ class RecordingBroke(msgspec.Struct, frozen=True):
     samples: int
 
 
+class RecordingAnnounced(msgspec.Struct, frozen=True):
+    """Everybody has heard that the recording begins."""
+
+    recording_id: str
+
+
+class PromptReady(msgspec.Struct, frozen=True):
+    """What a prompt needs is there; or nothing of it could be had, and ``error`` says why."""
+
+    prompt_id: str
+    error: str = ""
+
+
+class PromptEnded(msgspec.Struct, frozen=True):
+    prompt_id: str
+
+
+class WaitedLongEnough(msgspec.Struct, frozen=True):
+    member_id: str
+
+
+class DialRang(msgspec.Struct, frozen=True):
+    """A callee of an Add Participant request is being rung. ``early``: its leg carries sound of the far end's own."""
+
+    request_uuid: str
+    call_uuid: str
+    early: bool = False
+
+
 class KeyPressed(msgspec.Struct, frozen=True):
     call_uuid: str
     key: str
@@ -71,7 +100,21 @@ class Speaking(msgspec.Struct, frozen=True):
     on: bool
 
 
-MpcInput: TypeAlias = Enter | Leave | DialEnded | MaxDurationReached | ShutDown | RecordingBroke | KeyPressed | Speaking
+MpcInput: TypeAlias = (
+    Enter
+    | Leave
+    | DialEnded
+    | DialRang
+    | MaxDurationReached
+    | WaitedLongEnough
+    | ShutDown
+    | RecordingBroke
+    | RecordingAnnounced
+    | PromptReady
+    | PromptEnded
+    | KeyPressed
+    | Speaking
+)
 
 
 class Entered(msgspec.Struct, frozen=True):

@@ -11,6 +11,8 @@ class Role(StrEnum):
     AGENT = "agent"
     CUSTOMER = "customer"
     SUPERVISOR = "supervisor"
+    AI_AGENT = "ai-agent"
+    """Heard and hearing as an agent."""
 
 
 class MpcStatus(StrEnum):

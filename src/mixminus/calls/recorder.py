@@ -5,15 +5,21 @@ shell.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from mixminus.calls.recording import FinishedFile
+from mixminus.calls.taps import spec_of
+from mixminus.clock import Clock
 from mixminus.errors import StorageError
 from mixminus.media.protocol import TapClosed, TapFailed
+from mixminus.recording import finish
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
+from mixminus.recording.notebook import Notebook
 from mixminus.recording.rendering import Format
 from mixminus.recording.storage import DiskStorage, KeyMaker
 from mixminus.store.rows import ReceiptRow, RecordingRow
@@ -28,8 +34,20 @@ class CallRecorder:
     """The :class:`~mixminus.calls.ports.Recorder` of the real server."""
 
     def __init__(
-        self, finisher: Finisher, storage: DiskStorage, spool_root: Path, keeper: Keeper, keys: KeyMaker
+        self,
+        finisher: Finisher,
+        storage: DiskStorage,
+        spool_root: Path,
+        keeper: Keeper,
+        keys: KeyMaker,
+        *,
+        clock: Clock,
+        masters: Path | None = None,
     ) -> None:
+        """``masters``: where spools are kept when their file is announced; ``None``: they are removed."""
+        self._clock = clock
+        self._masters = masters
+        self.notebook = Notebook(spool_root)
         self._finisher = finisher
         self._storage = storage
         self._spool_root = spool_root
@@ -46,12 +64,15 @@ class CallRecorder:
 
     def _follow(self, row: RecordingRow) -> None:
         target = self._storage.path(self._key(row))
-        self._finisher.follow(row.id, Path(self.folder(row.id)), _format(row), target)
+        self._finisher.follow(row.id, Path(self.folder(row.id)), _format(row), target, spec_of(row), sidecar=True)
 
     def _key(self, row: RecordingRow) -> str:
         return self._keys.key(
             row.account, row.created_at, row.id, _format(row), mpc_name=row.mpc_name, owner=row.sub_account
         )
+
+    def note(self, recording_id: str, kind: str, facts: Mapping[str, str | bool]) -> None:
+        self.notebook.note(recording_id, self._clock.now().monotonic_ns, kind, facts)
 
     def tap_over(self, event: TapClosed | TapFailed) -> None:
         """The worker writes no more to this spool."""
@@ -63,12 +84,15 @@ class CallRecorder:
             await self._wait(row.id)
         else:
             self._follow(row)  # after a restart: the spool is all there is
+        await self.notebook.flush()
         try:
             made = await self._finisher.finish(row.id)
         except StorageError:
             self._finisher.forget(row.id)
             raise
-        return FinishedFile(made.samples, made.rate, made.size, made.sha256, self._key(row))
+        if made.sidecar_trouble:
+            log.error("a recording has no timeline", recording_id=row.id, error=made.sidecar_trouble)
+        return FinishedFile(made.samples, made.rate, made.size, made.sha256, self._key(row), report_of(made))
 
     async def _wait(self, recording_id: str) -> None:
         try:
@@ -82,7 +106,8 @@ class CallRecorder:
     async def discard(self, recording_id: str) -> None:
         self._keeper.nudge()
         try:
-            await self._finisher.discard(recording_id, Path(self.folder(recording_id)))
+            keep = self._masters / recording_id if self._masters is not None else None
+            await self._finisher.discard(recording_id, Path(self.folder(recording_id)), keep)
         except StorageError as error:
             log.error("a finished spool could not be removed", recording_id=recording_id, error=str(error))
 
@@ -95,6 +120,16 @@ class CallRecorder:
 
     async def delete(self, owed: ReceiptRow) -> None:
         await self._keeper.remove(owed)
+
+
+def report_of(made: finish.FinishedFile) -> dict[str, Any]:
+    """What the row keeps of what the finisher found."""
+    return {
+        "complete": made.complete,
+        "damage": made.damage,
+        "tracks": list(made.tracks),
+        "markers": [marker._asdict() for marker in made.markers],
+    }
 
 
 def _format(row: RecordingRow) -> Format:

@@ -7,7 +7,7 @@ event, so that a receiver can order what it gets.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,13 +25,16 @@ EventName = Literal["Initiated", "Paused", "Resumed", "Completed", "Failed"]
 
 
 class FinishedFile(msgspec.Struct, frozen=True):
-    """A verified file: ``samples`` at ``rate`` Hz, ``size`` in bytes, ``file`` its key in the store."""
+    """A verified file: ``samples`` at ``rate`` Hz, ``size`` in bytes, ``file`` its key in the store. ``report``: see
+    :class:`~mixminus.store.rows.RecordingRow`.
+    """
 
     samples: int
     rate: int
     size: int
     sha256: str
     file: str
+    report: dict[str, Any] = {}
 
 
 def begin(row: RecordingRow, ledger: Ledger) -> RecordingRow:
@@ -47,6 +50,11 @@ def pause(row: RecordingRow, ledger: Ledger) -> RecordingRow:
 def resume(row: RecordingRow, ledger: Ledger) -> RecordingRow:
     assert row.state == "paused", row.state
     return _step(msgspec.structs.replace(row, state="recording"), "Resumed", ledger)
+
+
+def still(row: RecordingRow, state: Literal["recording", "paused"]) -> RecordingRow:
+    """The state in which a recording that is only being announced will begin; nothing is reported."""
+    return msgspec.structs.replace(row, state=state)
 
 
 def stop(row: RecordingRow, ledger: Ledger) -> RecordingRow:
@@ -70,6 +78,7 @@ def complete(row: RecordingRow, file: FinishedFile, ledger: Ledger) -> Recording
         sha256=file.sha256,
         file=file.file,
         verified=True,
+        report=file.report,
     )
     return _step(row, "Completed", ledger)
 

@@ -22,6 +22,7 @@ from mixminus.clock import Clock
 from mixminus.errors import StorageError
 from mixminus.recording.archive import Archive
 from mixminus.recording.encryption import SUFFIX, seal, unseal
+from mixminus.recording.opening import MASTERS
 from mixminus.recording.retention import Retention, receipt, recording_id_of
 from mixminus.recording.spool import disk_error, sync_folder
 from mixminus.recording.storage.objects import ObjectStorage
@@ -133,13 +134,13 @@ class Keeper:
             self._wake.set()
 
     def _remove(self, owed: ReceiptRow) -> tuple[str, ...]:
-        spool = self._spool_root / owed.id
-        try:
-            if spool.is_dir():
-                shutil.rmtree(spool)
-                sync_folder(spool.parent)
-        except OSError as error:
-            raise disk_error(error, spool, "removing") from error
+        for spool in (self._spool_root / owed.id, self._spool_root.with_name(MASTERS) / owed.id):
+            try:
+                if spool.is_dir():
+                    shutil.rmtree(spool)
+                    sync_folder(spool.parent)
+            except OSError as error:
+                raise disk_error(error, spool, "removing") from error
         return self._archive.delete_family(owed.file) if owed.file else ()
 
     async def _expire(self) -> None:

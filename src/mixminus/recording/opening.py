@@ -9,7 +9,7 @@ from mixminus.recording.storage import DiskStorage, KeyMaker
 from mixminus.recording.storage.objects import ObjectStorage
 from mixminus.settings import Settings
 
-RECORDINGS, SPOOL = "recordings", "spool"
+RECORDINGS, SPOOL, MASTERS = "recordings", "spool", "masters"
 """Folders in the data folder."""
 
 

@@ -186,7 +186,7 @@ class RecordingRow(Row, frozen=True, kw_only=True):
     source: str = ""
     """``call`` or ``conference``; empty: a multiparty call."""
     settings: dict[str, Any] = {}
-    """How it is taken: ``tracks``, ``pause_as``, ``transcript``, ``transcription_url``; what is absent has its default."""
+    """How it is taken: ``tracks``, ``pause_as``, ``transcript``, ``transcription_url``; absent: the default."""
     report: dict[str, Any] = {}
     """What the finisher found: ``markers``, ``damage``, ``complete``, ``tracks``; empty before."""
 

@@ -21,8 +21,11 @@ from mixminus.calls.events import EVENT_GROUPS, MpcEvent
 from mixminus.calls.inputs import DialEnded, Enter, Entered, KeyPressed, MaxDurationReached, ShutDown, Speaking
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Role
 from mixminus.calls.mpc.draft import merge
+from mixminus.calls.sounds.program import MUSIC, BuiltIn
 from mixminus.errors import Conflict, InvalidParameter, NotFound
 from mixminus.store.rows import MemberRow, MpcRow
+
+IN_TALK = hearing.TALK | hearing.SOUNDS | hearing.DIALLING
 
 
 def mpc_row(driver: Driver) -> MpcRow:
@@ -44,12 +47,12 @@ def test_members_wait_until_somebody_with_start_on_enter_comes() -> None:
     driver = Driver()
     driver.enter("a", Role.CUSTOMER, start_mpc_on_enter=False)
     assert mpc_row(driver).status == "Initialized"
-    assert driver.effects[-1] == effects.StartMusic(MPC, hearing.WAIT, "music")
+    assert driver.effects[-1] == effects.StartMusic(MPC, hearing.WAIT, MUSIC)
     assert driver.take(effects.Admit)[0].masks == hearing.Masks(0, hearing.WAIT)
     driver.enter("b")
     assert mpc_row(driver).status == "Active"
     changes = next(effect for effect in driver.effects if isinstance(effect, effects.Rehear)).changes
-    assert changes == (("a", hearing.Masks(hearing.TALK, hearing.TALK | hearing.SOUNDS)),)
+    assert changes == (("a", hearing.Masks(hearing.TALK, IN_TALK)),)
     assert effects.StopMusic(MPC, hearing.WAIT) in driver.effects
 
 
@@ -132,8 +135,8 @@ def test_update_changes_hearing_and_tells_once_per_change() -> None:
     driver.do(UpdateParticipants(by=BY, mpc=REF, mute=True))
     assert driver.names()[-2:] == ["ParticipantMute", "ParticipantMute"]
     assert driver.take(effects.Rehear)[0].changes == (
-        ("a", hearing.Masks(0, hearing.TALK | hearing.COACH | hearing.SOUNDS)),
-        ("b", hearing.Masks(0, hearing.TALK | hearing.SOUNDS)),
+        ("a", hearing.Masks(0, IN_TALK | hearing.COACH)),
+        ("b", hearing.Masks(0, IN_TALK)),
     )
     before = len(driver.events)
     driver.do(UpdateParticipants(by=BY, mpc=REF, members=("1",), mute=True))
@@ -146,7 +149,7 @@ def test_hold_plays_music_on_the_channel_of_the_role_until_the_last_is_released(
     driver.enter("a")
     driver.enter("b", Role.CUSTOMER)
     driver.do(UpdateParticipants(by=BY, mpc=REF, members=("2",), hold=True))
-    assert effects.StartMusic(MPC, hearing.HOLD_CUSTOMER, "music") in driver.effects
+    assert effects.StartMusic(MPC, hearing.HOLD_CUSTOMER, MUSIC) in driver.effects
     driver.do(UpdateParticipants(by=BY, mpc=REF, members=("2",), hold=False))
     assert effects.StopMusic(MPC, hearing.HOLD_CUSTOMER) in driver.effects
 
@@ -158,7 +161,7 @@ def test_coach_mode_is_for_supervisors_and_beeps() -> None:
     driver.effects.clear()
     driver.do(UpdateParticipants(by=BY, mpc=REF, members=("2",), coach_mode=False))
     assert driver.names()[-1] == "ParticipantCoachModeStop"
-    assert driver.take(effects.PlaySound) == [effects.PlaySound(MPC, "beep:1")]
+    assert driver.take(effects.PlaySound) == [effects.PlaySound(MPC, (BuiltIn("beep:1"),))]
     driver.do(UpdateParticipants(by=BY, mpc=REF, members=("1",), coach_mode=True))
     assert driver.names()[-1] == "ParticipantCoachModeStop"
     agent = driver.rows[(MemberRow, "1")]

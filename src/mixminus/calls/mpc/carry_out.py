@@ -8,8 +8,23 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mixminus.calls import effects, hearing
-from mixminus.calls.inputs import HangUp, MaxDurationReached, RecordingBroke, Released, Transfer
+from mixminus.calls.commands import Callback
+from mixminus.calls.events import SoundRequest
+from mixminus.calls.inputs import (
+    HangUp,
+    MaxDurationReached,
+    MpcInput,
+    PromptEnded,
+    PromptReady,
+    RecordingAnnounced,
+    RecordingBroke,
+    Released,
+    Transfer,
+    WaitedLongEnough,
+)
 from mixminus.calls.model import HangupSource
+from mixminus.calls.sounds.request import AnyProgram, DocumentItem
+from mixminus.calls.taps import start_tap
 from mixminus.errors import MediaError, StorageError
 from mixminus.media import protocol as media
 from mixminus.store.rows import RecordingRow
@@ -35,9 +50,17 @@ class MpcEffects:
             effects.PlaySound: self._play_sound,
             effects.StartMusic: self._start_music,
             effects.StopMusic: self._stop_music,
+            effects.ReadyPrompt: self._ready_prompt,
+            effects.StartPrompt: self._start_prompt,
+            effects.StopPrompt: self._stop_prompt,
+            effects.AnnounceRecording: self._announce_recording,
+            effects.AnnounceStop: self._announce_stop,
+            effects.RelayKey: self._relay_key,
+            effects.ArmWait: self._arm_wait,
             effects.BeginTap: self._begin_tap,
             effects.PauseTap: self._pause_tap,
             effects.ResumeTap: self._resume_tap,
+            effects.Annotate: self._annotate,
             effects.EndTap: self._end_tap,
             effects.AbandonTap: self._abandon_tap,
             effects.CreateLeg: self._create_leg,
@@ -68,31 +91,92 @@ class MpcEffects:
 
     async def _play_sound(self, uuid: str, effect: effects.PlaySound) -> None:
         player = self._service.mint.uuid()
-        await self._media(media.Play(player, effect.room, effect.source, hearing.SOUNDS))
+        self._service.players.start(player, effect.room, effect.program, talk=hearing.SOUNDS)
 
     async def _start_music(self, uuid: str, effect: effects.StartMusic) -> None:
         player = f"{effect.room}:{effect.channel}"
-        await self._media(media.Play(player, effect.room, effect.source, effect.channel, loop=True))
+        self._service.players.start(player, effect.room, effect.program, talk=effect.channel, loop=True)
 
     async def _stop_music(self, uuid: str, effect: effects.StopMusic) -> None:
-        await self._media(media.StopPlay(f"{effect.room}:{effect.channel}"))
+        self._service.players.stop(f"{effect.room}:{effect.channel}")
+
+    async def _ready_prompt(self, uuid: str, effect: effects.ReadyPrompt) -> None:
+        self._service.spawn(self._make_ready(uuid, effect))
+
+    async def _make_ready(self, uuid: str, effect: effects.ReadyPrompt) -> None:
+        error = await self._service.players.ready(effect.program)
+        self._tell(uuid, PromptReady(effect.prompt_id, error))
+
+    async def _start_prompt(self, uuid: str, effect: effects.StartPrompt) -> None:
+        ended = PromptEnded(effect.prompt_id)
+        self._service.players.start(
+            effect.prompt_id,
+            effect.room,
+            effect.program,
+            talk=effect.talk,
+            on_end=lambda error: self._tell(uuid, ended),
+        )
+
+    async def _stop_prompt(self, uuid: str, effect: effects.StopPrompt) -> None:
+        self._service.players.stop(effect.prompt_id)
+
+    async def _announce_recording(self, uuid: str, effect: effects.AnnounceRecording) -> None:
+        announced = RecordingAnnounced(effect.recording_id)
+        self._service.players.start(
+            self._service.mint.uuid(),
+            effect.room,
+            self._asked(uuid, effect.audio),
+            talk=hearing.SOUNDS,
+            on_end=lambda error: self._tell(uuid, announced),
+        )
+
+    async def _announce_stop(self, uuid: str, effect: effects.AnnounceStop) -> None:
+        player = self._service.mint.uuid()
+        self._service.players.start(player, effect.room, self._asked(uuid, effect.audio), talk=hearing.SOUNDS)
+
+    def _asked(self, uuid: str, audio: Callback) -> AnyProgram:
+        """What a sound URL of the whole call answers."""
+        state = self._service.mpcs[uuid].state
+        assert state is not None
+        request = SoundRequest(mpc_uuid=uuid, mpc_name=state.row.friendly_name)
+        return (DocumentItem(audio, request, state.row.account, state.row.sub_account),)
+
+    async def _relay_key(self, uuid: str, effect: effects.RelayKey) -> None:
+        for call_uuid in effect.call_uuids:
+            self._service.spawn(self._service.lines.send_digits(call_uuid, effect.key))
+
+    async def _arm_wait(self, uuid: str, effect: effects.ArmWait) -> None:
+        """Not cancelled: a member who has stopped waiting by then stays."""
+        waited = WaitedLongEnough(effect.member_id)
+        self._service.timers.call_later(effect.seconds, lambda: self._tell(uuid, waited))
+
+    def _tell(self, uuid: str, message: MpcInput) -> None:
+        """Post to a multiparty call if it is still there."""
+        if uuid in self._service.mpcs:
+            self._service.post_mpc(uuid, message)
 
     async def _begin_tap(self, uuid: str, effect: effects.BeginTap) -> None:
         row, recorder = effect.recording, self._service.recorder
         self._live_taps[row.id] = row
         try:
             await recorder.begin(row)
-            await self._service.media.send(
-                media.StartTap(row.id, effect.room, hearing.RECORDED, recorder.folder(row.id))
-            )
+            await self._service.media.send(start_tap(row, effect.room, recorder.folder(row.id)))
+            for facts in effect.present:
+                recorder.note(row.id, "present", facts)
         except (StorageError, MediaError) as error:
             self._service.post_mpc(uuid, RecordingBroke(row.id, str(error), 0))
 
     async def _pause_tap(self, uuid: str, effect: effects.PauseTap) -> None:
         await self._media(media.PauseTap(effect.recording_id))
+        self._service.recorder.note(effect.recording_id, "paused", {"by": effect.by})
 
     async def _resume_tap(self, uuid: str, effect: effects.ResumeTap) -> None:
         await self._media(media.ResumeTap(effect.recording_id))
+        self._service.recorder.note(effect.recording_id, "resumed", {"by": effect.by})
+
+    async def _annotate(self, uuid: str, effect: effects.Annotate) -> None:
+        for recording_id in effect.recording_ids:
+            self._service.recorder.note(recording_id, effect.kind, effect.facts)
 
     async def _end_tap(self, uuid: str, effect: effects.EndTap) -> None:
         row = effect.recording
@@ -142,4 +226,5 @@ class MpcEffects:
             self._service.post_mpc(uuid, MaxDurationReached())
 
     async def _forget(self, uuid: str, effect: effects.Forget) -> None:
-        """Nothing more to do: the mailbox drops the call once its state is gone."""
+        """The mailbox drops the call once its state is gone; sounds still on their way are not played."""
+        self._service.players.stop_room(effect.room)

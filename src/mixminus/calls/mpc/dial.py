@@ -5,6 +5,7 @@ from __future__ import annotations
 from mixminus.calls.commands import Added, AddedCall, AddParticipant
 from mixminus.calls.effects import CreateLeg, MoveHere
 from mixminus.calls.mpc.draft import Draft, MpcDecision
+from mixminus.calls.mpc.music import begin_dialling
 from mixminus.errors import Conflict
 
 
@@ -43,6 +44,7 @@ def _dial(draft: Draft, command: AddParticipant) -> MpcDecision:
     request = uuids[0] if len(uuids) == 1 else draft.context.mint.uuid()
     draft.dials[request] = uuids
     draft.emit("AddParticipantByAPIActionInitiated", request_uuid=request)
+    begin_dialling(draft, request, command.dial.dial_music, command.dial.dial_music_method)
     for index, (uuid, to) in enumerate(zip(uuids, command.dial.to, strict=True)):
         draft.do(
             CreateLeg(

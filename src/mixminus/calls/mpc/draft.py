@@ -7,9 +7,11 @@ draft lives for one decision only; nothing outside sees it half done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
 import msgspec
@@ -17,13 +19,16 @@ import msgspec
 from mixminus.calls import hearing
 from mixminus.calls.commands import Callback, MpcParameters
 from mixminus.calls.decision import Decision, Ledger
-from mixminus.calls.effects import MpcEffect, PlaySound, Rehear, StartMusic, StopMusic
+from mixminus.calls.effects import Annotate, MpcEffect, Rehear
 from mixminus.calls.events import DEFAULT_EVENT_GROUPS, EVENT_GROUPS, MemberSnapshot, MpcEvent, MpcEventName
-from mixminus.calls.mpc.participant import Participant, snapshot, standing_masks
+from mixminus.calls.hearing import Masks, Standing
+from mixminus.calls.model import Role
+from mixminus.calls.mpc.audible import DialMusic, MusicSource, Prompt
+from mixminus.calls.mpc.participant import Participant, facts_of, snapshot, standing
 from mixminus.ids import Mint
 from mixminus.store.rows import MpcRow, RecordingRow
 
-BUILT_IN_MUSIC = "music"
+AGENTS = frozenset({Role.AGENT.value, Role.AI_AGENT.value})
 DEFAULT_MAX_DURATION = 14_400
 DEFAULT_MAX_PARTICIPANTS = 10
 
@@ -63,10 +68,22 @@ class MultiPartyCall(msgspec.Struct, frozen=True, kw_only=True):
     billed: int = 0
     """Billed seconds of those who have left."""
     recording: RecordingRow | None = None
+    member_recordings: dict[str, RecordingRow] = {}
+    """Running recordings of single participants: ``{member id}/{track type}`` → row."""
+    announced: bool = True
+    """False while it is being said that ``recording`` begins: no sample is taken yet."""
+    tracked: frozenset[str] = frozenset()
+    """Members whose ``record_participant_track`` has begun its recording; a stopped one is not begun again."""
     dials: dict[str, tuple[str, ...]] = {}
     """Add Participant request uuid → call uuids that have neither joined nor come to nothing."""
-    music: frozenset[int] = frozenset()
-    """Channels on which music plays."""
+    music: dict[int, MusicSource] = {}
+    """Channel → the music that plays on it."""
+    prompts: tuple[Prompt, ...] = ()
+    """Prompts that play, and those that wait for their turn."""
+    speaking: frozenset[str] = frozenset()
+    """Ids of the members who speak now."""
+    dial_music: dict[str, DialMusic] = {}
+    """Add Participant request uuid → what is heard while it dials."""
     auto_recorded: bool = False
     """``record`` has begun its recording; a stopped one is not begun again."""
 
@@ -85,6 +102,8 @@ class Context:
     now: datetime
     mint: Mint
     new_member_id: Callable[[], str]
+    recording_defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of recordings that say nothing else: ``tracks``, ``pause_as``."""
 
 
 @dataclass
@@ -98,10 +117,16 @@ class Draft:
     billed: int = 0
     recording: RecordingRow | None = None
     dials: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    music: frozenset[int] = frozenset()
+    music: dict[int, MusicSource] = field(default_factory=dict)
     auto_recorded: bool = False
+    member_recordings: dict[str, RecordingRow] = field(default_factory=dict)
+    announced: bool = True
+    tracked: frozenset[str] = frozenset()
     effects: list[MpcEffect] = field(default_factory=list)
     rehear: set[str] = field(default_factory=set)
+    prompts: tuple[Prompt, ...] = ()
+    speaking: frozenset[str] = frozenset()
+    dial_music: dict[str, DialMusic] = field(default_factory=dict)
     over: bool = False
 
     def __post_init__(self) -> None:
@@ -117,8 +142,14 @@ class Draft:
             state.billed,
             state.recording,
             dict(state.dials),
-            state.music,
+            dict(state.music),
             state.auto_recorded,
+            dict(state.member_recordings),
+            state.announced,
+            state.tracked,
+            prompts=state.prompts,
+            speaking=state.speaking,
+            dial_music=dict(state.dial_music),
         )
 
     @property
@@ -149,6 +180,7 @@ class Draft:
 
     def emit(self, name: MpcEventName, member: Participant | None = None, **fields: object) -> None:
         """Owe the status callback this event, if its group is on. Counts the sequence number only then."""
+        self._annotate(name, member, str(fields.get("digit", "")))
         callback = self.parameters.status_callback or Callback()
         groups = self.parameters.status_callback_events
         groups = DEFAULT_EVENT_GROUPS if groups is None else groups
@@ -168,23 +200,41 @@ class Draft:
             callback, event, subject=self.row.id, account=self.row.account, sub_account=self.row.sub_account
         )
 
+    def _annotate(self, name: str, member: Participant | None, digit: str) -> None:
+        """Note it in every recording it belongs to. A key is not told where it could not be heard either."""
+        if member is None or not member.id or name.startswith("ParticipantSpeak"):
+            return  # who speaks the media worker notes, to the sample
+        rows = [row for key, row in self.member_recordings.items() if key.startswith(f"{member.id}/")]
+        rows += [self.recording] if self.recording is not None and self.announced else []
+        for paused in (False, True):
+            ids = tuple(row.id for row in rows if (row.state == "paused") is paused)
+            if ids:
+                shown = {"digit": "*" if paused else digit} if digit else {}
+                self.do(Annotate(ids, name, {**facts_of(member), **shown}))
+
     def do(self, effect: MpcEffect) -> None:
         self.effects.append(effect)
 
-    def sound(self, source: str) -> None:
-        """Let everybody in the talk hear a built-in sound; ``none`` and sounds given by URL are not played."""
-        if self.active and self.members and source.startswith("beep:"):
-            self.do(PlaySound(self.room, source))
+    def masks(self, member: Participant) -> Masks:
+        """What this member talks on and hears now."""
+        return hearing.masks(self.standing(member))
 
-    def tune_music(self) -> None:
-        """Play music exactly on the channels that somebody hears."""
-        heard = {standing_masks(member, active=self.active).hear for member in self.members.values()}
-        wanted = frozenset(channel for channel in hearing.MUSIC if channel in heard)
-        for channel in sorted(wanted - self.music):
-            self.do(StartMusic(self.room, channel, BUILT_IN_MUSIC))
-        for channel in sorted(self.music - wanted):
-            self.do(StopMusic(self.room, channel))
-        self.music = wanted
+    def standing(self, member: Participant) -> Standing:
+        heard = [prompt for prompt in self.prompts if prompt.channel and prompt.is_for(member.id)]
+        return standing(
+            member,
+            waiting=self.waits(member),
+            prompts=reduce(or_, (prompt.channel for prompt in heard), 0),
+            alone=any(not prompt.mix for prompt in heard),
+        )
+
+    def waits(self, member: Participant) -> bool:
+        """Hears wait music: the call has not started, or the agent this member waits for is not there."""
+        return not self.active or (member.parameters.wait_for_agent and not self.has_agent)
+
+    @property
+    def has_agent(self) -> bool:
+        return any(member.row.role in AGENTS for member in self.members.values())
 
     def finish(self, result: object = None) -> MpcDecision:
         """Close the draft: every changed row once, the hearing changes as one effect before all others but
@@ -193,9 +243,7 @@ class Draft:
         self.ledger.save(self.row)
         if self.rehear and not self.over:
             changes = tuple(
-                (member.call_uuid, standing_masks(member, active=self.active))
-                for member in self.members.values()
-                if member.id in self.rehear
+                (member.call_uuid, self.masks(member)) for member in self.members.values() if member.id in self.rehear
             )
             self.effects.insert(0, Rehear(self.room, changes))
         state = None if self.over else self._state()
@@ -211,4 +259,10 @@ class Draft:
             dials=self.dials,
             music=self.music,
             auto_recorded=self.auto_recorded,
+            member_recordings=self.member_recordings,
+            announced=self.announced,
+            tracked=self.tracked,
+            prompts=self.prompts,
+            speaking=self.speaking,
+            dial_music=self.dial_music,
         )

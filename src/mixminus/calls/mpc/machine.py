@@ -15,37 +15,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mixminus.calls import hearing
 from mixminus.calls.commands import (
     ActivateMpc,
     AddParticipant,
     Done,
     EndMpc,
     KickParticipants,
+    PauseParticipantRecording,
     PauseRecording,
+    ResumeParticipantRecording,
     ResumeRecording,
+    StartParticipantRecording,
     StartRecording,
+    StartSound,
+    StopParticipantRecording,
     StopRecording,
+    StopSound,
     UpdateParticipants,
 )
 from mixminus.calls.decision import billed_seconds, whole_seconds
-from mixminus.calls.effects import Admit, ArmTimer, CancelDials, Forget, Release
+from mixminus.calls.effects import Admit, ArmTimer, ArmWait, CancelDials, Forget, RelayKey, Release
 from mixminus.calls.events import MemberLeftForAction
 from mixminus.calls.inputs import (
     DialEnded,
+    DialRang,
     Enter,
     Entered,
     KeyPressed,
     Leave,
     MaxDurationReached,
+    PromptEnded,
+    PromptReady,
+    RecordingAnnounced,
     RecordingBroke,
     ShutDown,
     Speaking,
+    WaitedLongEnough,
 )
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Termination
+from mixminus.calls.mpc import member_recording, music, prompts
 from mixminus.calls.mpc import recording as mpc_recording
 from mixminus.calls.mpc.dial import add_participant
-from mixminus.calls.mpc.draft import DEFAULT_MAX_DURATION, Context, Draft, MpcDecision, MultiPartyCall, given
-from mixminus.calls.mpc.participant import Participant, enter, leave, seconds_in, snapshot, standing_masks, with_flags
+from mixminus.calls.mpc.draft import AGENTS, DEFAULT_MAX_DURATION, Context, Draft, MpcDecision, MultiPartyCall, given
+from mixminus.calls.mpc.participant import Participant, enter, leave, seconds_in, snapshot, with_flags
 from mixminus.errors import InvalidParameter, NotFound
 from mixminus.store.rows import MpcRow
 
@@ -95,20 +108,44 @@ def _enter(draft: Draft, command: Enter) -> MpcDecision:
     member = enter(draft.context.new_member_id(), draft.row.id, command, draft.context.now)
     draft.put(member)
     draft.emit("ParticipantJoin", member)
-    if not draft.active and command.participant.start_mpc_on_enter:
+    if not draft.active and _may_start(draft):
         _activate_draft(draft)
+    if member.row.role in AGENTS:
+        _rehear_those_waiting_for_an_agent(draft)
     draft.rehear.discard(member.id)
-    draft.do(Admit(member.call_uuid, draft.room, standing_masks(member, active=draft.active)))
-    draft.sound(command.participant.enter_sound)
+    draft.do(Admit(member.call_uuid, draft.room, draft.masks(member)))
+    if member.parameters.wait_time is not None and draft.waits(member):
+        draft.do(ArmWait(member.id, float(member.parameters.wait_time)))
+    music.sound(draft, command.participant.enter_sound, command.participant.enter_sound_method, member)
     if request:
         _settle_request(draft, request, command.call_uuid)
-    draft.tune_music()
+    music.tune(draft)
     mpc_recording.begin_when_due(draft)
     return draft.finish(Entered(True, member.id))
 
 
+def _may_start(draft: Draft) -> bool:
+    """Somebody who starts the call is in it, and it is not one person's call that waits for a second."""
+    enough = len(draft.members) > 1 or draft.parameters.create_mpc_with_single_participant is not False
+    return enough and any(member.row.start_mpc_on_enter for member in draft.members.values())
+
+
+def _rehear_those_waiting_for_an_agent(draft: Draft) -> None:
+    draft.rehear.update(member.id for member in draft.members.values() if member.parameters.wait_for_agent)
+
+
+def _waited_long_enough(draft: Draft, command: WaitedLongEnough) -> MpcDecision:
+    """``wait_time`` is over and the call, or the agent, still not there: the member is let go."""
+    member = draft.members.get(command.member_id)
+    if member is not None and draft.waits(member):
+        _exit(draft, member, ExitCause.MPC_ENDED, HangupCause.MPC_ENDED, HangupSource.PLIVO)
+        _after_exit(draft, [member])
+    return draft.finish()
+
+
 def _settle_request(draft: Draft, request: str, winner: str) -> None:
     losers = tuple(uuid for uuid in draft.dials.pop(request) if uuid != winner)
+    music.end_dialling(draft, request)
     if losers:
         draft.do(CancelDials(losers, HangupCause.LOST_RACE))
     draft.emit("AddParticipantByAPIActionCompleted", request_uuid=request, outcome="success")
@@ -124,7 +161,7 @@ def _activate(draft: Draft, command: ActivateMpc) -> MpcDecision:
     if draft.active:
         raise NotFound("the multiparty call is already Active; only an Initialized one can be activated")
     _activate_draft(draft)
-    draft.tune_music()
+    music.tune(draft)
     mpc_recording.begin_when_due(draft)
     return draft.finish(_done(draft))
 
@@ -159,7 +196,9 @@ def end(draft: Draft, termination: Termination, source: HangupSource) -> None:
     for request in draft.dials:
         draft.emit("AddParticipantByAPIActionCompleted", request_uuid=request, outcome="failed")
     draft.dials = {}
-    draft.tune_music()
+    draft.dial_music = {}
+    prompts.stop_all(draft)
+    music.tune(draft)
     now = draft.context.now
     draft.change(
         status="Ended",
@@ -200,9 +239,16 @@ def _drop(draft: Draft, member: Participant, cause: ExitCause) -> Participant:
     gone = leave(member, cause, draft.context.now)
     del draft.members[member.id]
     draft.rehear.discard(member.id)
+    prompts.member_left(draft, member.id)
+    if member.row.role in AGENTS and not draft.has_agent:
+        _rehear_those_waiting_for_an_agent(draft)
     draft.ledger.save(gone.row)
     draft.billed += billed_seconds([seconds_in(gone)])
+    if member.id in draft.speaking:
+        draft.speaking -= {member.id}
+        draft.emit("ParticipantSpeakStop", gone)
     draft.emit("ParticipantExit", gone)
+    member_recording.stop_of(draft, member.id)
     return gone
 
 
@@ -225,8 +271,9 @@ def _after_exit(draft: Draft, left: list[Participant]) -> None:
     elif draft.active and len(draft.members) == 1 and not draft.row.stay_alone:
         end(draft, Termination.STAY_ALONE_NOT_PERMITTED, HangupSource.PLIVO)
     else:
-        draft.sound(left[-1].parameters.exit_sound)
-        draft.tune_music()
+        parameters = left[-1].parameters
+        music.sound(draft, parameters.exit_sound, parameters.exit_sound_method, left[-1])
+        music.tune(draft)
 
 
 def _dial_ended(draft: Draft, command: DialEnded) -> MpcDecision:
@@ -235,11 +282,15 @@ def _dial_ended(draft: Draft, command: DialEnded) -> MpcDecision:
         return draft.finish()
     if rest:
         draft.dials[command.request_uuid] = rest
+        music.tune(draft)
         return draft.finish()
     del draft.dials[command.request_uuid]
+    music.end_dialling(draft, command.request_uuid)
     draft.emit("AddParticipantByAPIActionCompleted", request_uuid=command.request_uuid, outcome="failed")
     if not draft.members and not draft.dials:
         end(draft, Termination.NO_ACTIVE_PARTICIPANTS, HangupSource.PLIVO)
+    else:
+        music.tune(draft)
     return draft.finish()
 
 
@@ -267,8 +318,8 @@ def _update(draft: Draft, command: UpdateParticipants) -> MpcDecision:
             draft.emit(name, changed)
             coach_changed |= name.startswith("ParticipantCoachMode")
     if coach_changed and command.sound:
-        draft.sound("beep:1")
-    draft.tune_music()
+        music.sound(draft, "beep:1")
+    music.tune(draft)
     return draft.finish(_done(draft))
 
 
@@ -286,12 +337,24 @@ def _key(draft: Draft, command: KeyPressed) -> MpcDecision:
     member = member_of(draft, command.call_uuid)
     if member is not None:
         draft.emit("ParticipantDigitInput", member, digit=command.key)
+        _relay(draft, member, command.key)
     return draft.finish()
+
+
+def _relay(draft: Draft, member: Participant, key: str) -> None:
+    """``relay_dtmf_inputs``: to those who hear the member, so that no rule of hearing is gone round by keys."""
+    if member.parameters.relay_dtmf_inputs:
+        source = draft.masks(member)
+        others = (other for other in draft.members.values() if other.id != member.id)
+        heard_by = tuple(other.call_uuid for other in others if hearing.hears(draft.masks(other), source))
+        if heard_by:
+            draft.do(RelayKey(heard_by, key))
 
 
 def _speaking(draft: Draft, command: Speaking) -> MpcDecision:
     member = member_of(draft, command.call_uuid)
-    if member is not None:
+    if member is not None and command.on is not (member.id in draft.speaking):
+        draft.speaking = draft.speaking | {member.id} if command.on else draft.speaking - {member.id}
         draft.emit("ParticipantSpeakStart" if command.on else "ParticipantSpeakStop", member)
     return draft.finish()
 
@@ -309,9 +372,20 @@ _HANDLERS: dict[type, Callable[[Draft, Any], MpcDecision]] = {
     EndMpc: _end,
     UpdateParticipants: _update,
     KickParticipants: _kick,
+    StartSound: prompts.start,
+    StopSound: prompts.stop,
+    PromptReady: prompts.ready,
+    PromptEnded: prompts.ended,
+    DialRang: music.rang,
+    WaitedLongEnough: _waited_long_enough,
     StartRecording: mpc_recording.start,
     StopRecording: mpc_recording.stop,
     PauseRecording: mpc_recording.pause,
     ResumeRecording: mpc_recording.resume,
     RecordingBroke: mpc_recording.broke,
+    RecordingAnnounced: mpc_recording.announced,
+    StartParticipantRecording: member_recording.start,
+    StopParticipantRecording: member_recording.stop,
+    PauseParticipantRecording: member_recording.pause,
+    ResumeParticipantRecording: member_recording.resume,
 }

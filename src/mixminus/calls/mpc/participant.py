@@ -9,7 +9,7 @@ import msgspec
 from mixminus.calls.commands import ParticipantParameters
 from mixminus.calls.decision import whole_seconds
 from mixminus.calls.events import MemberSnapshot, MpcEventName
-from mixminus.calls.hearing import Masks, Standing, masks
+from mixminus.calls.hearing import Standing
 from mixminus.calls.inputs import Enter
 from mixminus.calls.model import ExitCause, Role
 from mixminus.store.rows import MemberRow
@@ -79,11 +79,17 @@ def with_flags(
     return msgspec.structs.replace(member, row=row), tuple(events)
 
 
-def standing_masks(member: Participant, *, active: bool) -> Masks:
-    """What this member talks on and hears, given whether the multiparty call has started."""
+def standing(member: Participant, *, waiting: bool, prompts: int = 0, alone: bool = False) -> Standing:
+    """What decides this member's hearing, given whether it waits and which prompts play to it."""
     row = member.row
-    return masks(
-        Standing(role=Role(row.role), coach_mode=row.coach_mode, mute=row.mute, hold=row.hold, waiting=not active)
+    return Standing(
+        role=Role(row.role),
+        coach_mode=row.coach_mode,
+        mute=row.mute,
+        hold=row.hold,
+        waiting=waiting,
+        prompts=prompts,
+        alone=alone,
     )
 
 
@@ -99,6 +105,20 @@ def snapshot(member: Participant) -> MemberSnapshot:
         call_to=row.call_to,
         call_direction=row.call_direction,
     )
+
+
+def facts_of(member: Participant) -> dict[str, str | bool]:
+    """Who and how a member is, for the notes of a recording."""
+    row = member.row
+    return {
+        "member_id": row.id,
+        "call_uuid": row.call_uuid,
+        "role": row.role,
+        "address": row.address,
+        "mute": row.mute,
+        "hold": row.hold,
+        "coach_mode": row.coach_mode,
+    }
 
 
 def seconds_in(member: Participant) -> int:

@@ -107,6 +107,19 @@ class Players:
         assert run.task is not None
         run.task.cancel()
 
+    def stop_room(self, room: str) -> None:
+        """Silence every player of a room."""
+        for run in [run for run in self._running.values() if run.room == room]:
+            self.stop(run.player_id)
+
+    async def ready(self, program: AnyProgram) -> str:
+        """Have everything at hand that ``program`` needs; returns "" or, if nothing of it can be had, why."""
+        run = _Run("", "", 0, False, 1.0, lambda error: None)
+        items = await self._resolve(run, program)
+        sources = [self._prepare(run, item) for item in items]
+        found = [source for source in sources if await self._source(run, _Part(source)) is not None]
+        return "" if found else run.error or "the program is empty"
+
     def playing(self, player_id: str) -> bool:
         return player_id in self._running
 
