@@ -153,6 +153,10 @@ class SpoolWriter:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def pump(self) -> None:
+        """Write what is queued on the caller's thread, in place of :meth:`start`; for virtual time."""
+        self._drain()
+
     # -- on the tick's thread
 
     def _enqueue(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:

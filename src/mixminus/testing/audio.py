@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import deque
 
 import numpy as np
 
+from mixminus.clock import Clock, SystemClock
 from mixminus.errors import ProtocolError
 from mixminus.media.codecs import g711
 from mixminus.rtp.packet import RtpHeader, parse_packet
@@ -50,8 +50,9 @@ class PhoneAudio(asyncio.DatagramProtocol):
     Anything may arrive on the socket: what is no RTP of this call is counted in ``strangers`` and dropped.
     """
 
-    def __init__(self, mouth: Mouth, *, seed: int | None = None) -> None:
+    def __init__(self, mouth: Mouth, *, seed: int | None = None, clock: Clock | None = None) -> None:
         self.mouth = mouth
+        self._clock = clock or SystemClock()
         self.heard = Heard()
         self.sent = 0
         self.strangers = 0
@@ -130,7 +131,7 @@ class PhoneAudio(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         plan = self._plan
-        arrived_ns = time.monotonic_ns()
+        arrived_ns = self._clock.now().monotonic_ns
         try:
             header, payload = parse_packet(data)
         except ProtocolError:

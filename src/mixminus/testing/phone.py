@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-from mixminus.clock import SystemClock
+from mixminus.clock import Clock, SystemClock
 from mixminus.ids import Mint
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
 from mixminus.sdp.description import Direction
@@ -75,6 +75,8 @@ class VirtualPhone:
         codecs: Sequence[Codec] = ("PCMU", "PCMA"),
         credentials: DigestCredentials | None = None,
         seed: int | None = None,
+        clock: Clock | None = None,
+        audio: PhoneAudio | None = None,
     ) -> None:
         self.name = name
         self.state: State = "idle"
@@ -86,13 +88,14 @@ class VirtualPhone:
         self._host = host
         self._codecs = tuple(codecs)
         self._credentials = credentials
-        self._mouth = Mouth()
-        self._audio = PhoneAudio(self._mouth, seed=seed)
+        clock = clock or SystemClock()
+        self._audio = audio or PhoneAudio(Mouth(), seed=seed, clock=clock)
+        self._mouth = self._audio.mouth
         self._mint = Mint(seed)
         self._policy: Answers | Rejects | RingsOut = Answers()
         self._sip = SipEndpoint(
             mint=self._mint,
-            clock=SystemClock(),
+            clock=clock,
             handler=self._happened,
             credentials=lambda username: None,
             realm=name,

@@ -1,0 +1,70 @@
+"""The application under test, mounted in process: on real HTTP, on threads of its own, in real time."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import socket
+import socketserver
+import threading
+import wsgiref.simple_server
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import uvicorn
+
+App: TypeAlias = Callable[..., Any]
+_HOST = "127.0.0.1"
+
+
+def serve_app(app: App) -> tuple[str, Callable[[], None]]:
+    """Base URL, and what ends it. ASGI if the application is awaitable and takes (scope, receive, send), else WSGI."""
+    return _serve_asgi(app) if is_asgi(app) else _serve_wsgi(app)
+
+
+def is_asgi(app: App) -> bool:
+    call = app if inspect.isfunction(app) or inspect.ismethod(app) else type(app).__call__
+    return inspect.iscoroutinefunction(call)
+
+
+class _Quiet(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _serve_asgi(app: App) -> tuple[str, Callable[[], None]]:
+    listener = socket.socket()
+    listener.bind((_HOST, 0))
+    listener.listen(128)
+    server = _Quiet(uvicorn.Config(app, log_config=None, access_log=False, loop="asyncio"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="app", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+    return f"http://{_HOST}:{listener.getsockname()[1]}", close
+
+
+class _Handler(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+class _Threads(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
+    daemon_threads = True
+
+
+def _serve_wsgi(app: App) -> tuple[str, Callable[[], None]]:
+    server = wsgiref.simple_server.make_server(_HOST, 0, app, server_class=_Threads, handler_class=_Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="app", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+    return f"http://{_HOST}:{server.server_port}", close

@@ -1,0 +1,128 @@
+"""A phone for tests that are not async: every method returns when the world is at rest again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal
+
+from mixminus.testing.phone import CallFailed, VirtualPhone
+from mixminus.testing.sources import Samples, from_file
+from mixminus.testing.virtual.bank import BankAudio
+
+if TYPE_CHECKING:
+    from mixminus.testing.virtual.loop import VirtualLoop
+    from mixminus.testing.virtual.world import World
+
+
+class Line(VirtualPhone):
+    """The virtual phone with its sound in the bank."""
+
+    def __init__(self, world: World, loop: VirtualLoop, name: str, *, seed: int, **options: Any) -> None:
+        self.sound = BankAudio(world.server.bank, seed=seed, clock=loop.clock)
+        super().__init__(name, seed=seed, clock=loop.clock, audio=self.sound, **options)
+
+    def leave(self) -> None:
+        """Fall silent and send nothing any more, as a phone whose cable is cut."""
+        self._forget_timer()
+        self.sound.close()
+
+
+class Phone:
+    """One line, one call at a time. Answers at once unless told otherwise."""
+
+    def __init__(self, world: World, loop: VirtualLoop, name: str, *, seed: int, **options: Any) -> None:
+        self.name = name
+        self._world, self._loop = world, loop
+        self.line = Line(world, loop, name, seed=seed, **options)
+        self._calling: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<phone {self.name}: {self.state}>"
+
+    @property
+    def address(self) -> str:
+        """Where the phone is called: ``sip:name@host:port``."""
+        return self.line.address
+
+    @property
+    def state(self) -> Literal["idle", "ringing", "calling", "talking"]:
+        return self.line.state
+
+    @property
+    def in_call(self) -> bool:
+        return self.line.state == "talking"
+
+    # -- how it meets a call
+
+    def answers(self, after: float = 0.0) -> None:
+        """From now on ring for ``after`` seconds, then answer."""
+        self._world.do(lambda: self.line.answers(after))
+
+    def rejects(self, status: int = 603, *, after: float = 0.0) -> None:
+        """From now on refuse."""
+        self._world.do(lambda: self.line.rejects(status, after=after))
+
+    def is_busy(self) -> None:
+        """From now on answer 486 Busy Here."""
+        self._world.do(self.line.is_busy)
+
+    def rings_out(self) -> None:
+        """From now on ring, and let it ring."""
+        self._world.do(self.line.rings_out)
+
+    def calls(self, target: str) -> None:
+        """Call a number or a user of this server, or a SIP URI. How it went is to be seen in :attr:`state`."""
+        uri = target if target.startswith("sip:") else f"sip:{target}@{self._world.server.sip_address}"
+
+        async def call() -> None:
+            self._calling = asyncio.ensure_future(self.line.calls(uri, timeout=3600))
+            self._calling.add_done_callback(_seen)
+
+        self._world.do(call)
+
+    @property
+    def refusal(self) -> int:
+        """SIP status with which its last call was refused; 0: it was not."""
+        task = self._calling
+        failed = task.exception() if task is not None and task.done() and not task.cancelled() else None
+        return failed.status if isinstance(failed, CallFailed) else 0
+
+    def hangs_up(self) -> None:
+        self._world.do(self.line.hangs_up)
+
+    def loses(self, share: float) -> None:
+        """From now on lose this share (0 to 1) of the packets it sends, at random, the same ones in every run."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"share {share}: 0 to 1")
+        self._world.do(lambda: setattr(self.line.sound, "loses", share))
+
+    # -- sound and keys
+
+    def says(self, sound: Samples | str, *, seconds: float | None = None, loop: bool = False) -> None:
+        """Say samples (8 kHz, int16), a file, or ``seconds`` of a sound over and over; ``loop``: until it hushes."""
+        samples = from_file(sound) if isinstance(sound, str) else sound
+        if seconds is not None:
+            wanted = round(seconds * 8000)
+            samples = samples.repeat(1) if len(samples) >= wanted else _repeated(samples, wanted)
+            samples = samples[:wanted]
+        self._world.do(lambda: self.line.says(samples, loop=loop))
+
+    def hushes(self) -> None:
+        self._world.do(self.line.hushes)
+
+    def presses(self, keys: str) -> None:
+        """Press keys ``0-9*#A-D``, 100 ms each with 100 ms between (RFC 4733)."""
+        self._world.do(lambda: self.line.presses(keys))
+
+
+def _repeated(samples: Samples, wanted: int) -> Samples:
+    import numpy as np
+
+    if not len(samples):
+        raise ValueError("there is nothing to repeat")
+    return np.resize(samples, wanted)
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,218 @@
+"""A whole telephone world in virtual time, for tests: server, phones, the application, and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mixminus.clock import ManualClock
+from mixminus.testing.server import ServerAddress, plivo_client
+from mixminus.testing.sink import CallbackSink, Received
+from mixminus.testing.virtual.apps import App, serve_app
+from mixminus.testing.virtual.loop import VirtualLoop
+from mixminus.testing.virtual.phones import Phone
+from mixminus.testing.virtual.server import Exchange, VirtualServer, settings_for, without_base
+
+T = TypeVar("T")
+REAL_LIMIT = 300.0
+"""Real seconds that one step of a test may take."""
+BEGIN = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
+
+
+class NotReached(AssertionError):
+    """What was waited for did not happen in the time given."""
+
+
+class World:
+    """Everything of one test. All methods may be called from any thread but the world's own.
+
+    Time stands still except in :meth:`advance`, :meth:`until` and :meth:`flowing`. ``seed`` decides every id.
+    """
+
+    def __init__(self, data: Path, *, seed: int = 1, **settings: Any) -> None:
+        self.seed = seed
+        self.phones: list[Phone] = []
+        self._data, self._given = data, settings
+        self._loop = VirtualLoop(ManualClock(wall=BEGIN))
+        self._thread = threading.Thread(target=self._run, name="mixminus", daemon=True)
+        self._closing: list[Callable[[], None]] = []
+        self._client: Any = None
+        self.server: VirtualServer
+        self.app: CallbackSink
+        """The application when none is mounted: takes every callback, answers what it is told to."""
+
+    # -- life
+
+    def start(self) -> World:
+        self._thread.start()
+        try:
+            self.do(self._start)
+        except BaseException:
+            self._end_thread()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Leave nothing running. Calls are not ended first: the world simply ends."""
+        for close in reversed(self._closing):
+            close()
+        self._closing.clear()
+        try:
+            self.do(self._stop)
+        finally:
+            self._end_thread()
+
+    def __enter__(self) -> World:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _start(self) -> None:
+        self.app = CallbackSink()
+        await self.app.start()
+        given = {"default_answer_url": self.app.url("/answer"), **self._given}
+        self.server = VirtualServer(settings_for(self._data, **given), self._loop, seed=self.seed)
+        await self.server.start()
+        self.app.auth_token = self.server.account.token
+
+    async def _stop(self) -> None:
+        self.server.service.draining = True
+        for phone in self.phones:
+            phone.line.leave()
+        stopping = [asyncio.ensure_future(self.server.stop()), asyncio.ensure_future(self.app.stop())]
+        self._loop.flow(True)
+        await asyncio.gather(*stopping)
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _end_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def do(self, function: Callable[[], Awaitable[T] | T]) -> T:
+        """Run ``function`` in the world's thread; returns its result once the world is at rest again."""
+
+        async def run() -> T:
+            result = function()
+            value: T = await result if inspect.isawaitable(result) else result
+            if not self._loop.is_closed():
+                await self._loop.at_rest()
+            return value
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(REAL_LIMIT)
+
+    # -- time
+
+    @property
+    def now(self) -> datetime:
+        """Virtual wall time, UTC."""
+        return self._loop.clock.wall
+
+    @property
+    def seconds(self) -> float:
+        """Virtual seconds since the world began."""
+        return (self._loop.clock.wall - BEGIN).total_seconds()
+
+    def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0) -> None:
+        """Let so much time pass."""
+        span = round((seconds + 60 * minutes + 3600 * hours) * 1e9)
+        self.do(lambda: self._loop.run_to(self._loop.clock.monotonic_ns + span))
+
+    def until(
+        self,
+        what: str | Callable[[], object],
+        *,
+        count: int = 1,
+        seconds: float = 60,
+        minutes: float = 0,
+        hours: float = 0,
+    ) -> None:
+        """Let time pass until a callback of that name has been answered ``count`` times, or a condition holds.
+
+        Looked at whenever something has happened. Raises :class:`NotReached` after the time given.
+        """
+        condition = self._condition(what, count)
+        span = seconds + 60 * minutes + 3600 * hours
+        limit = self._loop.clock.monotonic_ns + round(span * 1e9)
+        if not self.do(lambda: self._loop.run_to(limit, condition)):
+            name = what if isinstance(what, str) else getattr(what, "__name__", "the condition")
+            came = ", ".join(self.events) or "nothing"
+            raise NotReached(f"{name} (x{count}) did not come within {span:g} s of virtual time; came: {came}")
+
+    def _condition(self, what: str | Callable[[], object], count: int) -> Callable[[], bool]:
+        if isinstance(what, str):
+            return lambda: sum(1 for event in self.events if event == what) >= count
+        return lambda: bool(what())
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Let time go on by itself whenever nothing is in flight; for applications that act on their own threads."""
+        self._loop.flow(True)
+        try:
+            yield
+        finally:
+            self._loop.flow(False)
+            self.do(lambda: None)
+
+    # -- who takes part
+
+    def phone(self, name: str, **options: Any) -> Phone:
+        """A new phone; it answers at once unless told otherwise."""
+        phone = Phone(self, self._loop, name, seed=self.seed * 1000 + len(self.phones), **options)
+        self.do(phone.line.start)
+        self.phones.append(phone)
+        return phone
+
+    def mount(self, app: App) -> str:
+        """Serve an ASGI or WSGI application on a free port of this machine; returns its base URL."""
+        url, close = serve_app(app)
+        self._closing.append(close)
+        return url
+
+    @property
+    def address(self) -> ServerAddress:
+        server = self.server
+        return ServerAddress(server.http_address, server.sip_address, 0, server.account.id, server.account.token)
+
+    @property
+    def url(self) -> str:
+        """Base URL of the REST API."""
+        return self.server.public_url
+
+    @property
+    def client(self) -> Any:
+        """The official Python SDK's client, pointed at this world."""
+        if self._client is None:
+            self._client = plivo_client(self.address)
+        return self._client
+
+    # -- what happened
+
+    @property
+    def callbacks(self) -> list[Exchange]:
+        """Every request to the application, attempts that failed included, in order."""
+        return [without_base(exchange, self.url) for exchange in self.server.exchanges]
+
+    @property
+    def events(self) -> list[str]:
+        """Names of the callbacks the application took, in order."""
+        return [exchange.event for exchange in self.server.exchanges if 200 <= exchange.status < 300 and exchange.event]
+
+    @property
+    def received(self) -> list[Received]:
+        """What the built-in application took, with the verdict on each signature."""
+        return self.app.received
