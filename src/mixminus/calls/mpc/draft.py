@@ -180,7 +180,6 @@ class Draft:
 
     def emit(self, name: MpcEventName, member: Participant | None = None, **fields: object) -> None:
         """Owe the status callback this event, if its group is on. Counts the sequence number only then."""
-        self._annotate(name, member, str(fields.get("digit", "")))
         callback = self.parameters.status_callback or Callback()
         groups = self.parameters.status_callback_events
         groups = DEFAULT_EVENT_GROUPS if groups is None else groups

@@ -22,14 +22,10 @@ from mixminus.calls.commands import (
     Done,
     EndMpc,
     KickParticipants,
-    PauseParticipantRecording,
     PauseRecording,
-    ResumeParticipantRecording,
     ResumeRecording,
-    StartParticipantRecording,
     StartRecording,
     StartSound,
-    StopParticipantRecording,
     StopRecording,
     StopSound,
     UpdateParticipants,
@@ -47,14 +43,13 @@ from mixminus.calls.inputs import (
     MaxDurationReached,
     PromptEnded,
     PromptReady,
-    RecordingAnnounced,
     RecordingBroke,
     ShutDown,
     Speaking,
     WaitedLongEnough,
 )
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource, Termination
-from mixminus.calls.mpc import member_recording, music, prompts
+from mixminus.calls.mpc import music, prompts
 from mixminus.calls.mpc import recording as mpc_recording
 from mixminus.calls.mpc.dial import add_participant
 from mixminus.calls.mpc.draft import AGENTS, DEFAULT_MAX_DURATION, Context, Draft, MpcDecision, MultiPartyCall, given
@@ -248,7 +243,6 @@ def _drop(draft: Draft, member: Participant, cause: ExitCause) -> Participant:
         draft.speaking -= {member.id}
         draft.emit("ParticipantSpeakStop", gone)
     draft.emit("ParticipantExit", gone)
-    member_recording.stop_of(draft, member.id)
     return gone
 
 
@@ -383,9 +377,4 @@ _HANDLERS: dict[type, Callable[[Draft, Any], MpcDecision]] = {
     PauseRecording: mpc_recording.pause,
     ResumeRecording: mpc_recording.resume,
     RecordingBroke: mpc_recording.broke,
-    RecordingAnnounced: mpc_recording.announced,
-    StartParticipantRecording: member_recording.start,
-    StopParticipantRecording: member_recording.stop,
-    PauseParticipantRecording: member_recording.pause,
-    ResumeParticipantRecording: member_recording.resume,
 }
