@@ -143,6 +143,8 @@ class Job:
         except OSError as error:
             raise disk_error(error, self._target.parent, "creating") from error
         self._rendering, self._check = verify.start(self._format, self._partial, self._tail.rate, self._spec.count)
+        if self._sidecar_of:
+            self._peaks = sidecar.Peaks(self._tail.rate)
 
     def _complete(self) -> Generator[None, None, FinishedFile]:
         while self._slice():
