@@ -10,8 +10,9 @@ import pytest
 
 from media.kit import Peer, Studio, through, tone
 from mixminus.media import protocol
+from mixminus.media.conceal import CROSS_MS, FADE_SLOTS
 from mixminus.media.ingest import MAX_DELAY, MAX_WAVES
-from mixminus.media.playout import FADE_SLOTS, WINDOW
+from mixminus.media.playout import WINDOW
 from mixminus.media.state import FRAME, SLOT
 
 FAKED = -1
@@ -92,31 +93,38 @@ def test_sequence_and_timestamp_may_wrap() -> None:
     assert line.stats.lost == 0
 
 
-def test_a_lost_frame_is_concealed_and_the_next_is_whole() -> None:
+def test_a_lost_frame_is_concealed_and_the_next_slot_crossed_over_to() -> None:
     line = Line(20)
     arrivals = {tick: [line.say(tick)] for tick in range(20)}
     del arrivals[7]
     line.run(arrivals, 21)
     heard = line.heard()
-    assert heard == [SILENT, SILENT, *range(14), FAKED, FAKED, *range(16, 40)]
+    assert heard == [SILENT, SILENT, *range(14), FAKED, FAKED, FAKED, *range(17, 40)]
+    crossed = line.studio.tapes["tape"].pcm.reshape(-1, SLOT)[18]
+    assert (crossed[SLOT * CROSS_MS // 10 :] == line.sent[16][SLOT * CROSS_MS // 10 :]).all()
     assert (line.stats.lost, line.stats.concealed, line.stats.late) == (1, 1, 0)
 
 
-def test_concealment_repeats_the_last_sound_and_fades_within_60_ms() -> None:
+def test_concealment_goes_on_in_pitch_and_fades_within_60_ms() -> None:
     line = Line(20)
+    said = through(line.talker.law, tone(190, 20, 8000).reshape(-1)).reshape(-1, SLOT)
+    line.packets = tone(190, 20, 8000)
     arrivals = {tick: [line.say(tick)] for tick in range(20)}
     for tick in range(8, 14):
         del arrivals[tick]
     line.run(arrivals, 21)
-    heard = line.heard()
-    gap = heard[18:30]
-    assert gap == [FAKED] * FADE_SLOTS + [SILENT] * 6
+    line.studio.apply(protocol.StopTap("tape"))
     slots = line.studio.tapes["tape"].pcm.reshape(-1, SLOT).astype(float)
-    loudness = [np.abs(slots[18 + run]).mean() for run in range(FADE_SLOTS)]
-    assert loudness == sorted(loudness, reverse=True)
-    assert np.corrcoef(slots[18], line.sent[14])[0, 1] > 0.99
-    assert np.corrcoef(slots[19], line.sent[15])[0, 1] > 0.99
-    assert abs(slots[18 + FADE_SLOTS - 1][-5:]).max() < 300
+    gap = slots[18:30]
+    assert not gap[FADE_SLOTS:].any()
+    for made, meant in zip(gap[:4], said[16:20], strict=True):
+        assert np.corrcoef(made, meant)[0, 1] > 0.95
+    loudness = np.abs(gap[:FADE_SLOTS]).max(axis=1)
+    assert loudness[0] == pytest.approx(8000, rel=0.05)
+    assert (np.diff(loudness) < 300).all()
+    assert abs(gap[FADE_SLOTS - 1][-5:]).max() < 300
+    steps = np.abs(np.diff(slots[4:40].reshape(-1)))
+    assert steps.max() < 1.5 * 8000 * 2 * np.pi * 190 / 8000
     assert (line.stats.lost, line.stats.concealed) == (6, 3)
 
 
@@ -152,8 +160,8 @@ def test_when_all_are_delayed_nothing_is_lost_and_the_delay_grows() -> None:
     line = Line(40)
     line.run(on_time(line, 40, lambda packet: packet if packet < 10 else packet + 3), 43)
     heard = line.heard()
-    assert [slot for slot in heard if slot >= 0] == list(range(80))
-    assert heard.count(FAKED) == 4
+    assert [slot for slot in heard if slot >= 0] == [slot for slot in range(80) if slot != 20]
+    assert heard.count(FAKED) == 5, "two frames, and the slot crossed over to"
     assert (line.stats.lost, line.stats.late, line.stats.concealed) == (0, 0, 2)
 
 

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mixminus.media import conceal
 from mixminus.media.codecs import g711
-from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, MediaState
+from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, TAIL, MediaState
 
 Index = NDArray[np.intp]
 Slots = NDArray[np.int64]
@@ -17,11 +18,10 @@ Pcm = NDArray[np.int16]
 
 WINDOW: Final = 100
 """Ticks (2 s) over which a surplus must last before it is taken out."""
-_FADE: Final = np.array([1.0, 0.85, 0.7, 0.5, 0.3, 0.15, 0.0], np.float32)
-"""Loudness at the borders of concealed slots: gone after 60 ms."""
-FADE_SLOTS: Final = _FADE.size - 1
+_MEMORY: Final = TAIL // FRAME
+"""Ticks after a gap for which what was made up is still needed, should another come."""
+_BEFORE: Final = np.arange(-TAIL // SLOT, 0, dtype=np.int64)
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
-_RISE: Final = (np.arange(SLOT, dtype=np.float32) + 0.5) / np.float32(SLOT)
 _BLEND: Final = (np.arange(FRAME, dtype=np.float32) + 0.5) / np.float32(FRAME)
 
 
@@ -39,13 +39,15 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     present: Flags = (state.stamp.reshape(-1)[place] == number) & (hold == 0)[:, None]
     whole = np.logical_and.reduce(present, axis=1)
     heard = state.talk[row] != 0
-    state.good[row[whole]] = first[whole] + 1
-    straight = np.flatnonzero(whole & heard)
+    resumes = (state.good[row] < first - 1) & (state.quiet_to[row] < first)
+    troubled = ~whole | resumes | (state.faked_at[row] >= tick - _MEMORY)
+    state.good[row[whole & ~troubled]] = first[whole & ~troubled] + 1
+    straight = np.flatnonzero(~troubled & heard)
     pcm = _decode(state, row[straight], place[straight])
     rows = row[straight]
-    if not whole.all():
-        hole = np.flatnonzero(~whole)
-        patched, patch = _conceal(state, row[hole], number[hole], place[hole], present[hole], heard[hole])
+    if troubled.any():
+        hole = np.flatnonzero(troubled)
+        patched, patch = _patch(state, row[hole], number[hole], place[hole], present[hole], heard[hole], tick)
         rows, pcm = np.concatenate((rows, patched)), np.concatenate((pcm, patch))
     state.play[row] = first + FRAME_SLOTS - hold
     state.hold[row] = 0
@@ -55,8 +57,8 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
 
 
 def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
-    """(A, 2) places of the ring → (A, S) samples, each in its leg's law."""
-    payload = state.ring.reshape(-1, SLOT).take(place, axis=0).reshape(-1, FRAME)
+    """(A, N) places of the ring → (A, 80 N) samples, each in its leg's law."""
+    payload = state.ring.reshape(-1, SLOT).take(place, axis=0).reshape(-1, place.shape[1] * SLOT)
     alaw = state.law[row] == g711.PCMA
     if not alaw.any():
         return g711.decode(g711.PCMU, payload)
@@ -68,31 +70,61 @@ def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
     return pcm
 
 
-def _conceal(
-    state: MediaState, row: Index, number: Slots, place: Index, present: Flags, heard: Flags
+def _patch(
+    state: MediaState, row: Index, number: Slots, place: Index, present: Flags, heard: Flags, tick: int
 ) -> tuple[Index, Pcm]:
-    """Fill frames that lack a slot or both with the last good sound, fading out; pauses stay silent."""
+    """Frames that lack a slot or both, or come soon after such: gaps are filled; pauses stay silent."""
     last = state.good[row]
+    state.faked_run[row[(last == number[:, 0] - 1) & (state.faked_at[row] < tick - 1)]] = 0
     good = np.stack((last, np.where(present[:, 0], number[:, 0], last)), axis=1)
     state.good[row] = np.where(present[:, 1], number[:, 1], good[:, 1])
     run = number - good - 1
     meant = (state.quiet_from[row, None] <= number) & (number < state.quiet_to[row, None])
-    faked = ~present & ~meant & (run >= 0) & (run < FADE_SLOTS)
+    faked = ~present & ~meant & (run >= 0) & (run < conceal.FADE_SLOTS)
     known = number < state.end[row, None]
     state.concealed[row] += (faked & known).sum(axis=1)
     state.gap[row] += (faked & ~known).sum(axis=1)
 
     some = np.flatnonzero((present | faked).any(axis=1) & heard)
-    row, run, good = row[some], np.clip(run[some], 0, FADE_SLOTS), good[some]
-    present, faked = present[some], faked[some]
-    before = good - 1 + run % 2
-    before = np.where(state.stamp[row[:, None], before % SLOTS] == before, before, good)
-    source = np.where(present, place[some], row[:, None] * SLOTS + before % SLOTS)
-    begin = np.where(present, 1, np.where(faked, _FADE[run], 0)).astype(np.float32)
-    finish = np.where(present, 1, np.where(faked, _FADE[np.minimum(run + 1, FADE_SLOTS)], 0)).astype(np.float32)
-    ramp = begin[:, :, None] + (finish - begin)[:, :, None] * _RISE
-    pcm = _decode(state, row, source).reshape(-1, FRAME_SLOTS, SLOT)
-    return row, np.rint(pcm * ramp).astype(np.int16).reshape(-1, FRAME)
+    row, present, faked = row[some], present[some], faked[some]
+    pcm = _decode(state, row, place[some]).reshape(-1, FRAME_SLOTS, SLOT)
+    pcm[~present] = 0
+    tail = _history(state, row, number[some, 0], tick)
+    for part in range(FRAME_SLOTS):
+        tail = _conceal(state, row, present[:, part], faked[:, part], tail, pcm[:, part])
+    state.tail[row] = tail
+    state.tail_at[row] = tick
+    state.faked_at[row[faked.any(axis=1)]] = tick
+    return row, pcm.reshape(-1, FRAME)
+
+
+def _conceal(state: MediaState, row: Index, present: Flags, faked: Flags, tail: Pcm, pcm: Pcm) -> Pcm:
+    """Fill the ``faked`` slots of ``pcm`` ((A, 80)), and cross over to those ``present`` after a faked one.
+
+    ``tail`` is what was played so far; returns it with this slot, (A, 480): what was made up is not faded there.
+    """
+    run = state.faked_run[row]
+    kept = pcm.copy()
+    made = np.flatnonzero(faked | (present & (run > 0)))
+    if made.size:
+        ahead = conceal.extrapolate(tail[made], run[made], SLOT)
+        faded = conceal.fade(ahead, run[made])
+        fill = faked[made][:, None]
+        crossed = conceal.cross(faded, pcm[made])
+        pcm[made] = np.where(fill, faded, crossed)
+        kept[made] = np.where(fill, ahead, crossed)
+    state.faked_run[row] = np.where(faked, run + 1, 0)
+    return np.concatenate((tail[:, SLOT:], kept), axis=1)
+
+
+def _history(state: MediaState, row: Index, number: Slots, tick: int) -> Pcm:
+    """(A, 480) what was played before slot ``number``: as kept since the last gap, else as far as the ring has it."""
+    before = number[:, None] + _BEFORE
+    place = row[:, None] * SLOTS + before % SLOTS
+    pcm = _decode(state, row, place).reshape(-1, _BEFORE.size, SLOT)
+    pcm[state.stamp.reshape(-1)[place] != before] = 0
+    kept = (state.tail_at[row] == tick - 1)[:, None]
+    return np.where(kept, state.tail[row], pcm.reshape(-1, TAIL))
 
 
 def _shrink(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int, rows: Index, pcm: Pcm) -> None:

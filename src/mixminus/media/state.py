@@ -20,6 +20,8 @@ SLOT: Final = 80
 FRAME_SLOTS: Final = FRAME // SLOT
 SLOTS: Final = 64
 """J: slots of a row's ring, 640 ms. Even, so that a frame on an even slot never wraps."""
+TAIL: Final = 6 * SLOT
+"""Samples of what was played that concealment looks back on, 60 ms."""
 NEVER: Final = -(1 << 62)
 FOREVER: Final = 1 << 62
 
@@ -63,6 +65,10 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "quiet_to": ((), np.int64, NEVER),
     "good": ((), np.int64, NEVER),
     "gap": ((), np.int64, 0),
+    "faked_run": ((), np.int64, 0),
+    "faked_at": ((), np.int64, NEVER),
+    "tail_at": ((), np.int64, NEVER),
+    "tail": ((TAIL,), np.int16, 0),
     "stamp": ((SLOTS,), np.int64, NEVER),
     "ring": ((SLOTS, SLOT), np.uint8, 0),
     "received": ((), np.int64, 0),
@@ -145,6 +151,13 @@ class MediaState:
     """Last slot that was played as received."""
     gap: NDArray[np.int64]
     """Slots concealed in the present gap, until it is known whether it was loss or silence."""
+    faked_run: NDArray[np.int64]
+    """Slots made up just before the next one to be played."""
+    faked_at: NDArray[np.int64]
+    """Tick in which something was last made up."""
+    tail_at: NDArray[np.int64]
+    tail: NDArray[np.int16]
+    """(R, 480) what was played up to tick ``tail_at``; kept only around gaps."""
     stamp: NDArray[np.int64]
     """(R, J) slot number held by each place of the ring."""
     ring: NDArray[np.uint8]
