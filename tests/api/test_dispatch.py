@@ -66,8 +66,6 @@ async def test_a_wrong_verb_on_a_known_path_says_what_it_takes(ask: Browser) -> 
         ("DELETE", "MultiPartyCall/name_x/Participant/1/Record/"),
         ("POST", "MultiPartyCall/name_x/Participant/1/Record/Pause/"),
         ("POST", "MultiPartyCall/name_x/Participant/1/Record/Resume/"),
-        ("POST", "MultiPartyCall/name_x/Member/all/Play/"),
-        ("DELETE", "MultiPartyCall/name_x/Member/1/Speak/"),
     ],
 )
 async def test_what_is_not_served_says_so(ask: Browser, method: str, path: str) -> None:

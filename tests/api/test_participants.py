@@ -173,7 +173,7 @@ async def test_several_destinations_are_for_agents(ask: Browser, role: str) -> N
         ({"role": "agent", "to": "+1"}, ["from"]),
         ({"role": "agent", "from": "+1"}, ["to"]),
         ({**DIAL, "call_uuid": "x"}, ["call_uuid"]),
-        ({**DIAL, "role": "ai-agent"}, ["role"]),
+        ({**DIAL, "ai_agent_stream_service_url": "wss://x.test"}, ["ai_agent_stream_service_url"]),
         ({**DIAL, "role": "boss"}, ["role"]),
         ({**DIAL, "to": "alice"}, ["to"]),
         ({**DIAL, "to": "sip:a@b\r\nX: y"}, ["to"]),
@@ -207,8 +207,10 @@ async def test_every_violation_is_named(world: World, ask: Browser, fields: dict
     assert world.commands == []
 
 
-async def test_ai_agent_is_refused_with_its_reason(ask: Browser) -> None:
-    assert "not supported by mixminus yet" in await refused(ask, {**DIAL, "role": "ai-agent"})
+async def test_an_ai_agent_is_a_role_without_a_stream(world: World, ask: Browser) -> None:
+    assert (await add(world, ask, role="AI-Agent")).participant.role is Role.AI_AGENT
+    stream = {**DIAL, "role": "ai-agent", "ai_agent_stream_service_url": "wss://x.test"}
+    assert "no audio is streamed" in await refused(ask, stream)
 
 
 @pytest.mark.parametrize("declared", [*parameters.PARTICIPANT_PARAMETERS, *parameters.MPC_PARAMETERS])

@@ -32,8 +32,11 @@ from mixminus.calls.commands import (
     Requester,
     Result,
     ResumeRecording,
+    SoundQueued,
     StartRecording,
+    StartSound,
     StopRecording,
+    StopSound,
     UpdateParticipants,
 )
 from mixminus.clock import ManualClock
@@ -80,6 +83,7 @@ class World:
     refuse: Exception | None = None
     """Raised by the next command or commit."""
     next_member: int = 1000
+    speech_missing: str = ""
 
     def __post_init__(self) -> None:
         now = self.clock.wall
@@ -207,6 +211,12 @@ class World:
                 self._change(MpcRow, mpc.id, status="Ended", ended_at=self.clock.wall, termination_cause_code=3000)
             case UpdateParticipants() | KickParticipants():
                 self._change_members(mpc, command)
+            case StartSound():
+                present = self.all(MemberRow, lambda row: row.mpc_uuid == mpc.id and row.left_at is None)
+                members = command.members or tuple(row.id for row in present)
+                return SoundQueued(members, mpc.id, mpc.friendly_name)
+            case StopSound():
+                pass
             case StartRecording():
                 row = self.record(mpc, command.file_format)
                 return RecordingStarted(row.id, row.format, mpc.id, mpc.friendly_name)
@@ -336,6 +346,7 @@ class World:
                 public_url=PUBLIC_URL,
                 sip_domain="sip.example.com",
                 registration=self.registrations.get,
+                speech_missing=lambda: self.speech_missing,
                 numbers=(NUMBER,),
                 clock=self.clock,
                 mint=self.mint,

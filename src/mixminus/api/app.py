@@ -13,6 +13,7 @@ from mixminus.api import (
     applications,
     endpoints,
     keeping,
+    members,
     multi_party_calls,
     numbers,
     participants,
@@ -27,6 +28,7 @@ from mixminus.api.ports import Ports
 OPERATIONS: tuple[Operation, ...] = (
     *multi_party_calls.OPERATIONS,
     *participants.OPERATIONS,
+    *members.OPERATIONS,
     *recordings.OPERATIONS,
     *keeping.OPERATIONS,
     *applications.OPERATIONS,

@@ -11,6 +11,8 @@ from mixminus.api import values
 from mixminus.api.reading import Parameter
 from mixminus.calls.events import EVENT_GROUPS
 from mixminus.calls.model import Role
+from mixminus.sounds.speech import LONGEST_TEXT
+from mixminus.sounds.voices import pick
 
 T = TypeVar("T")
 
@@ -18,24 +20,11 @@ NOT_YET_ACTING: dict[str, str] = {
     "confirm_key": "the callee joins on answer; no key is asked for",
     "confirm_key_sound_url": "no key is asked for, so no prompt is played",
     "confirm_key_sound_method": "as confirm_key_sound_url",
-    "dial_music": "the URL form is not fetched; the participants of the call hear nothing while a callee rings",
-    "wait_music_url": "waiting participants hear silence",
-    "wait_music_method": "as wait_music_url",
-    "agent_hold_music_url": "an agent on hold hears silence",
-    "agent_hold_music_method": "as agent_hold_music_url",
-    "customer_hold_music_url": "a customer on hold hears silence",
-    "customer_hold_music_method": "as customer_hold_music_url",
-    "start_recording_audio": "no announcement is played when a recording starts",
     "start_recording_audio_method": "as start_recording_audio",
-    "stop_recording_audio": "no announcement is played when a recording stops",
     "stop_recording_audio_method": "as stop_recording_audio",
-    "relay_dtmf_inputs": "digits are not passed on to the other members",
     "record_participant_track": "the whole call is recorded, not the single participant",
-    "create_mpc_with_single_participant": "a call is always created with its first participant",
     "transcript": "recordings are not transcribed",
     "transcription_url": "recordings are not transcribed",
-    "enter_sound": "beep:1, beep:2 and none act; the URL form plays nothing",
-    "exit_sound": "beep:1, beep:2 and none act; the URL form plays nothing",
     "send_on_preanswer": "send_digits are sent after the answer",
 }
 """Parameter → what happens instead for now."""
@@ -81,13 +70,12 @@ SUBACCOUNT = Parameter(
 # -- one participant (add participant) -----------------------------------------------------------------------------
 
 
-def _role(raw: Any) -> Role:
-    if isinstance(raw, str) and raw.strip().lower() in {"ai-agent", "ai_agent"}:
-        raise ValueError("ai-agent is not supported by mixminus yet; use agent, customer or supervisor")
-    return values.choice({role.value: role for role in Role})(raw)
-
-
-ROLE = Parameter("role", _role, "agent, customer or supervisor.", {"type": "string", "enum": [*Role]})
+ROLE = Parameter(
+    "role",
+    values.choice({role.value: role for role in Role}),
+    "agent, customer, supervisor or ai-agent, which is heard and hears as an agent.",
+    {"type": "string", "enum": [*Role]},
+)
 FROM = Parameter("from", values.address, "Caller id: a number or a sip: address.")
 TO = Parameter(
     "to",
@@ -141,12 +129,20 @@ EXIT_SOUND_METHOD = _method("exit_sound_method")
 ON_EXIT_ACTION_URL = _url("on_exit_action_url", "Fetched when the participant leaves; answers XML for its leg.")
 ON_EXIT_ACTION_METHOD = _method("on_exit_action_method")
 
+AI_AGENT_STREAM: tuple[Parameter[Any], ...] = tuple(
+    Parameter(f"ai_agent_stream_{name}", values.refused("no audio is streamed to agents; leave it out"), "Refused.")
+    for name in (
+        "service_url", "content_type", "sampling_rate", "status_callback_url", "status_callback_method",
+        "extra_headers",
+    )
+)  # fmt: skip
+
 PARTICIPANT_PARAMETERS: tuple[Parameter[Any], ...] = (
     ROLE, FROM, TO, CALL_UUID, CALLER_NAME, CALL_STATUS_CALLBACK_URL, CALL_STATUS_CALLBACK_METHOD, SIP_HEADERS,
     CONFIRM_KEY, CONFIRM_KEY_SOUND_URL, CONFIRM_KEY_SOUND_METHOD, DIAL_MUSIC, DIAL_MUSIC_METHOD, RING_TIMEOUT,
     DELAY_DIAL, SEND_DIGITS, SEND_ON_PREANSWER, COACH_MODE, MUTE, HOLD, START_MPC_ON_ENTER, END_MPC_ON_EXIT,
     RELAY_DTMF_INPUTS, RECORD_PARTICIPANT_TRACK, ENTER_SOUND, ENTER_SOUND_METHOD, EXIT_SOUND, EXIT_SOUND_METHOD,
-    ON_EXIT_ACTION_URL, ON_EXIT_ACTION_METHOD,
+    ON_EXIT_ACTION_URL, ON_EXIT_ACTION_METHOD, *AI_AGENT_STREAM,
 )  # fmt: skip
 
 # -- the call as a whole (add participant) -------------------------------------------------------------------------
@@ -201,6 +197,31 @@ START_RECORDING_PARAMETERS: tuple[Parameter[Any], ...] = (
     FILE_FORMAT, RECORDING_CALLBACK_URL, RECORDING_CALLBACK_METHOD, TRANSCRIPT, TRANSCRIPTION_URL,
 )  # fmt: skip
 UPDATE_PARAMETERS: tuple[Parameter[Any], ...] = (MUTE, HOLD, COACH_MODE, DISABLE_STATE_CHANGE_SOUND)
+
+PLAY_URL = Parameter(
+    "url",
+    values.urls,
+    "Audio to play: mp3, wav, ogg or flac. Several, joined by commas or as a list, follow each other.",
+    aliases=("urls",),
+    keeps_lists=True,
+)
+PLAY_MIX = _boolean("mix", "Mixed with what the members hear, or instead of it. Default true.")
+PLAY_PARAMETERS: tuple[Parameter[Any], ...] = (PLAY_URL, PLAY_MIX)
+SPEAK_TEXT = Parameter(
+    "text",
+    values.prose(LONGEST_TEXT),
+    "What to say; SSML tags are heeded or left out.",
+    {"type": "string", "maxLength": LONGEST_TEXT},
+)
+SPEAK_VOICE = Parameter("voice", values.checked(lambda voice: pick(voice, "")), "WOMAN, MAN or Polly.…; default WOMAN.")
+SPEAK_LANGUAGE = Parameter("language", values.checked(lambda tag: pick("", tag)), "Such as es-ES; default en-US.")
+SPEAK_MIX = _boolean("mix", "Mixed with what the members hear, or instead of it. Default false.")
+SPEAK_TYPE = _text("type", "Accepted; it means nothing here.", 40)
+SPEAK_CALLBACK_URL = _url("callback_url", "Accepted; nothing is sent to it.")
+SPEAK_CALLBACK_METHOD = _method("callback_method")
+SPEAK_PARAMETERS: tuple[Parameter[Any], ...] = (
+    SPEAK_TEXT, SPEAK_VOICE, SPEAK_LANGUAGE, SPEAK_MIX, SPEAK_TYPE, SPEAK_CALLBACK_URL, SPEAK_CALLBACK_METHOD,
+)  # fmt: skip
 
 # -- filters of lists ----------------------------------------------------------------------------------------------
 

@@ -53,6 +53,8 @@ def read_mpc_parameters(reader: Reader) -> MpcParameters:
 
 def read_participant(reader: Reader) -> ParticipantParameters:
     """What add participant says about the participant; the defaults are those of the reference."""
+    for refused in p.AI_AGENT_STREAM:
+        reader.optional(refused)
     on_exit = read_callback(reader, p.ON_EXIT_ACTION_URL, p.ON_EXIT_ACTION_METHOD, "POST")
     return ParticipantParameters(
         role=reader.required(p.ROLE, Role.AGENT),

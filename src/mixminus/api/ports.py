@@ -111,6 +111,8 @@ class Ports:
     sip_domain: str
     registration: Callable[[str], Registration | None] = _not_registered
     """User name of an endpoint → its registration, if any."""
+    speech_missing: Callable[[], str] = lambda: ""
+    """Why no text can be spoken; empty when it can."""
     numbers: tuple[Number, ...] = ()
     clock: Clock = field(default_factory=SystemClock)
     mint: Mint = field(default_factory=Mint)

@@ -98,6 +98,11 @@ class ParticipantUpdated(Body, frozen=True, kw_only=True):
     coach_mode: str | UnsetType = UNSET
 
 
+class SoundQueued(Message, frozen=True, kw_only=True):
+    mpcMemberId: list[str]
+    mpcName: str
+
+
 class RecordingBegun(Message, frozen=True, kw_only=True):
     recording_id: str
     recording_url: str

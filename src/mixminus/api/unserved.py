@@ -16,10 +16,6 @@ _ROWS: tuple[tuple[Verb, str, str], ...] = (
     ("DELETE", "MultiPartyCall/{mpc}/Participant/{member}/Record", "Stop a participant recording"),
     ("POST", "MultiPartyCall/{mpc}/Participant/{member}/Record/Pause", "Pause a participant recording"),
     ("POST", "MultiPartyCall/{mpc}/Participant/{member}/Record/Resume", "Resume a participant recording"),
-    ("POST", "MultiPartyCall/{mpc}/Member/{member}/Play", "Play audio"),
-    ("DELETE", "MultiPartyCall/{mpc}/Member/{member}/Play", "Stop audio"),
-    ("POST", "MultiPartyCall/{mpc}/Member/{member}/Speak", "Speak text"),
-    ("DELETE", "MultiPartyCall/{mpc}/Member/{member}/Speak", "Stop speech"),
     ("POST", "Number/{number}", "Link a number to an application"),
 )
 

@@ -18,6 +18,7 @@ Parse = Callable[[Any], T]
 MAX_TEXT = 4096
 """Characters; no parameter of this API is longer."""
 MAX_DESTINATIONS = 20
+MAX_URLS = 20
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
@@ -150,6 +151,45 @@ def url(raw: Any) -> str:
     if parts.scheme.lower() not in {"http", "https"} or not host or re.search(r"[\s<>\"\\^`{|}]", value):
         raise ValueError(sentence)
     return value
+
+
+def urls(raw: Any) -> tuple[str, ...]:
+    """One URL, or several as a list or joined by commas; a comma inside a URL stays if what follows is no URL."""
+    parts = list(raw) if isinstance(raw, (list, tuple)) else re.split(r",\s*(?=https?://)", str(raw))
+    if not 1 <= len(parts) <= MAX_URLS:
+        raise ValueError(f"must be 1 to {MAX_URLS} URLs")
+    return tuple(url(part) for part in parts)
+
+
+def prose(maximum: int) -> Parse[str]:
+    """Text to be read aloud: lines and tabs are fine."""
+    line = text(maximum)
+
+    def parse(raw: Any) -> str:
+        return line(re.sub(r"[\r\n\t]", " ", raw) if isinstance(raw, str) else raw)
+
+    return parse
+
+
+def refused(sentence: str) -> Parse[str]:
+    """Nothing is right."""
+
+    def parse(raw: Any) -> str:
+        raise ValueError(sentence)
+
+    return parse
+
+
+def checked(check: Callable[[str], object]) -> Parse[str]:
+    """Short text about which ``check`` raises no ValueError."""
+    short = text(40)
+
+    def parse(raw: Any) -> str:
+        value = short(raw)
+        check(value)
+        return value
+
+    return parse
 
 
 def words_or_url(*words: str) -> Parse[str]:

@@ -1,0 +1,104 @@
+"""M18-M21: audio and speech for members of a multiparty call (API reference, sections 2.15 and 2.16)."""
+
+from __future__ import annotations
+
+from mixminus.api import parameters as p
+from mixminus.api import render
+from mixminus.api.operations import Answer, ApiRequest, Operation
+from mixminus.api.paths import member_ids, mpc_ref
+from mixminus.api.ports import Ports
+from mixminus.calls.commands import SoundKind, SoundQueued, StartSound, StopSound
+from mixminus.calls.sounds.program import PlayItem, Program, SpeakItem
+
+
+async def play(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    urls, mix = reader.required(p.PLAY_URL, ()), reader.take(p.PLAY_MIX, True)
+    reader.check()
+    program = tuple(PlayItem(url) for url in urls)
+    return await _start(ports, request, "play", program, mix=mix)
+
+
+async def speak(ports: Ports, request: ApiRequest) -> Answer:
+    """Refused at once when nothing on this machine can speak."""
+    reader = request.reader()
+    text, mix = reader.required(p.SPEAK_TEXT, ""), reader.take(p.SPEAK_MIX, False)
+    voice, language = reader.take(p.SPEAK_VOICE, ""), reader.take(p.SPEAK_LANGUAGE, "")
+    missing = ports.speech_missing()
+    if missing:
+        reader.note("text", missing)
+    reader.check()
+    return await _start(ports, request, "speak", (SpeakItem(text, voice, language),), mix=mix)
+
+
+async def _start(ports: Ports, request: ApiRequest, kind: SoundKind, program: Program, *, mix: bool) -> Answer:
+    queued = await ports.apply(
+        StartSound(
+            by=request.requester,
+            mpc=mpc_ref(request.segments["mpc"]),
+            members=member_ids(request.segments["member"]),
+            kind=kind,
+            program=program,
+            mix=mix,
+        )
+    )
+    assert isinstance(queued, SoundQueued)
+    return Answer(
+        202,
+        render.SoundQueued(
+            message=f"{kind} queued into MPC", mpcMemberId=list(queued.members), mpcName=queued.mpc_name
+        ),
+    )
+
+
+async def stop_play(ports: Ports, request: ApiRequest) -> Answer:
+    return await _stop(ports, request, "play")
+
+
+async def stop_speak(ports: Ports, request: ApiRequest) -> Answer:
+    return await _stop(ports, request, "speak")
+
+
+async def _stop(ports: Ports, request: ApiRequest, kind: SoundKind) -> Answer:
+    members = member_ids(request.segments["member"])
+    mpc = mpc_ref(request.segments["mpc"])
+    await ports.apply(StopSound(by=request.requester, mpc=mpc, members=members, kind=kind))
+    return Answer(204)
+
+
+_PLAY = "MultiPartyCall/{mpc}/Member/{member}/Play"
+_SPEAK = "MultiPartyCall/{mpc}/Member/{member}/Speak"
+
+OPERATIONS = (
+    Operation(
+        verb="POST",
+        template=_PLAY,
+        handler=play,
+        summary="Play audio to one member, several joined by commas, or all",
+        status=202,
+        parameters=p.PLAY_PARAMETERS,
+        required=frozenset({"url"}),
+        answers=render.SoundQueued,
+    ),
+    Operation(
+        verb="DELETE", template=_PLAY, handler=stop_play, summary="Stop audio, addressed as it was started", status=204
+    ),
+    Operation(
+        verb="POST",
+        template=_SPEAK,
+        handler=speak,
+        summary="Speak text to one member, several joined by commas, or all",
+        status=202,
+        parameters=p.SPEAK_PARAMETERS,
+        required=frozenset({"text"}),
+        answers=render.SoundQueued,
+        asynchronous=False,  # callback_url is the speech's own there (API reference 1.9)
+    ),
+    Operation(
+        verb="DELETE",
+        template=_SPEAK,
+        handler=stop_speak,
+        summary="Stop speech, addressed as it was started",
+        status=204,
+    ),
+)
