@@ -14,6 +14,7 @@ from mixminus.rtp.packet import RtpHeader
 from mixminus.sdp.answer import MediaPlan
 from mixminus.testing.audio import PhoneAudio
 from mixminus.testing.sources import Mouth
+from mixminus.testing.virtual.tape import LAWS, Tape
 
 _FIRST_PORT = 40000
 
@@ -28,6 +29,10 @@ class BankAudio(PhoneAudio):
         self.loses = 0.0
         """Share of its packets that get lost on the way out."""
         self.out: list[bytes] = []
+        self.said = Tape()
+        """What it sent, lost packets included."""
+        self.ear = Tape()
+        """What came to it."""
 
     async def open(self, host: str) -> tuple[str, int]:
         self.address = self._bank.add(self, host)
@@ -63,8 +68,21 @@ class BankAudio(PhoneAudio):
         header = RtpHeader(payload_type, self._sequence, timestamp, self._ssrc, marker)
         self._sequence = (self._sequence + 1) % (1 << 16)
         self.sent += 1
+        if payload_type == plan.payload_type:
+            self.said.append(self._clock.now().monotonic_ns, LAWS[plan.codec], np.frombuffer(payload, np.uint8))
         if not self.loses or self._random.random() >= self.loses:
             self.out.append(header.pack() + payload)
+
+    def takes(self, sent: DatagramBatch, index: int, port: int, now_ns: int) -> None:
+        """Datagram ``index`` of a batch, from the server's ``port``: sound to the tape, the rest as on a socket."""
+        plan = self._plan
+        if plan is None or plan.remote is None:
+            return
+        if sent.header[index, 1] & 0x7F == plan.payload_type and plan.receive and plan.remote[1] == port:
+            codes = sent.payload[sent.payload_row[index], : sent.payload_length[index]]
+            self.ear.append(now_ns, LAWS[plan.codec], codes)
+        else:
+            self.datagram_received(sent.datagram(index), (plan.remote[0], port))
 
 
 class Bank:
@@ -111,13 +129,12 @@ class Bank:
                 if plan is not None and plan.remote is not None and plan.remote[1] in self.ports:
                     packets.append(data, audio.raw, self.ports[plan.remote[1]])
 
-    def receive(self, sent: DatagramBatch) -> None:
+    def receive(self, sent: DatagramBatch, now_ns: int) -> None:
         ports = list(self.ports)
         for index in range(sent.count):
             audio = self._by_address.get(sent.address[index].tobytes())
             if audio is not None:
-                source = ("127.0.0.1", ports[sent.port[index]])
-                audio.datagram_received(sent.datagram(index), source)
+                audio.takes(sent, index, ports[sent.port[index]], now_ns)
 
     def stretch(self, engine: Engine, first_ns: int, ticks: int) -> int:
         """Let up to ``ticks`` pass in one go; returns how many did, 0 if they must be taken one by one."""

@@ -82,7 +82,8 @@ class VirtualWorker:
         self._engine = Engine(ports, capacity=64, seed=seed, open_tap=self._open_tap, load_prompt=load_wav)
         self._spools = SpoolWriter(Spool.open)
         self._packets = PacketBatch(256)
-        self._due_ns = loop.clock.monotonic_ns + TICK_NS
+        self.began_ns = loop.clock.monotonic_ns
+        self._due_ns = self.began_ns + TICK_NS
         self._taps: set[str] = set()
         self._busy = 0
         bank.ports = {port: index for index, port in enumerate(ports)}
@@ -143,7 +144,7 @@ class VirtualWorker:
     def _tick(self) -> None:
         self._bank.send(self._packets)
         sent = self._engine.tick(self._due_ns, self._packets)
-        self._bank.receive(sent)
+        self._bank.receive(sent, self._due_ns)
 
     def _tell(self) -> bool:
         """Hand on what has happened; whether anything had."""

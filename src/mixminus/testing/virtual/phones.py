@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mixminus.testing.phone import CallFailed, VirtualPhone
 from mixminus.testing.sources import Samples, from_file
+from mixminus.testing.virtual.audible import Audible, audible
 from mixminus.testing.virtual.bank import BankAudio
+from mixminus.testing.virtual.tape import Tape
 
 if TYPE_CHECKING:
     from mixminus.testing.virtual.loop import VirtualLoop
@@ -20,6 +22,11 @@ class Line(VirtualPhone):
     def __init__(self, world: World, loop: VirtualLoop, name: str, *, seed: int, **options: Any) -> None:
         self.sound = BankAudio(world.server.bank, seed=seed, clock=loop.clock)
         super().__init__(name, seed=seed, clock=loop.clock, audio=self.sound, **options)
+
+    @property
+    def heard(self) -> Any:
+        """What came to it, all calls: a :class:`~mixminus.testing.virtual.tape.Tape`."""
+        return self.sound.ear
 
     def leave(self) -> None:
         """Fall silent and send nothing any more, as a phone whose cable is cut."""
@@ -74,7 +81,7 @@ class Phone:
         """Call a number or a user of this server, or a SIP URI. How it went is to be seen in :attr:`state`."""
         uri = target if target.startswith("sip:") else f"sip:{target}@{self._world.server.sip_address}"
 
-        async def call() -> None:
+        def call() -> None:
             self._calling = asyncio.ensure_future(self.line.calls(uri, timeout=3600))
             self._calling.add_done_callback(_seen)
 
@@ -113,6 +120,22 @@ class Phone:
     def presses(self, keys: str) -> None:
         """Press keys ``0-9*#A-D``, 100 ms each with 100 ms between (RFC 4733)."""
         self._world.do(lambda: self.line.presses(keys))
+
+    def heard(self, other: Phone, *, since: float = 0.0, until: float | None = None, above: float = -60.0) -> Audible:
+        """Whether, and when, what ``other`` said came to this phone. Times in virtual seconds, level in dBFS."""
+        begin_ns, end_ns = self._world.span(since, until)
+        said, came = other.line.sound.said.between, self.line.sound.ear.between
+        return audible(said, came, begin_ns, end_ns, origin_ns=self._world.origin_ns, above=above)
+
+    def samples(self, *, since: float = 0.0, until: float | None = None) -> Samples:
+        """What came to this phone, (S,) int16 at 8 kHz."""
+        tape: Tape = self.line.sound.ear
+        return tape.between(*self._world.span(since, until))
+
+    @property
+    def keys(self) -> str:
+        """Keys sent to this phone in its call."""
+        return self.line.sound.heard.keys
 
 
 def _repeated(samples: Samples, wanted: int) -> Samples:

@@ -36,9 +36,8 @@ from mixminus.settings import Settings
 from mixminus.store.db import Store
 from mixminus.testing.virtual.bank import Bank
 from mixminus.testing.virtual.loop import VirtualLoop
-from mixminus.testing.virtual.media import HOST, VirtualMedia
+from mixminus.testing.virtual.media import HOST, VirtualMedia, VirtualWorker
 from mixminus.testing.virtual.store import MemoryStore
-
 
 PUBLIC = "http://mixminus"
 """Stands in logs for the server's own address, whose port is another at each run."""
@@ -99,7 +98,7 @@ class VirtualServer(Server):
         return _QuietHttpServer(config)
 
     @property
-    def worker(self) -> Any:
+    def worker(self) -> VirtualWorker:
         media = self.media
         assert isinstance(media, VirtualMedia)
         return media.worker
@@ -240,6 +239,7 @@ class InlineMember(_Member):
 
 def without_base(exchange: Exchange, base: str) -> Exchange:
     """With the server's own address, whose port is another at each run, replaced by ``http://mixminus``."""
+
     def told(text: str) -> str:
         return text.replace(base, PUBLIC).replace(quote_plus(base), quote_plus(PUBLIC))
 

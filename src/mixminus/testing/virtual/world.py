@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mixminus.clock import ManualClock
+from mixminus.media.protocol import StartTap
 from mixminus.testing.server import ServerAddress, plivo_client
 from mixminus.testing.sink import CallbackSink, Received
+from mixminus.testing.sources import from_file
 from mixminus.testing.virtual.apps import App, serve_app
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.phones import Phone
+from mixminus.testing.virtual.recordings import Recording, spans_of
 from mixminus.testing.virtual.server import Exchange, VirtualServer, settings_for, without_base
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ class World:
     def start(self) -> World:
         self._thread.start()
         try:
-            self.do(self._start)
+            self.wait_for(self._start)
         except BaseException:
             self._end_thread()
             raise
@@ -64,7 +66,7 @@ class World:
             close()
         self._closing.clear()
         try:
-            self.do(self._stop)
+            self.wait_for(self._stop)
         finally:
             self._end_thread()
 
@@ -103,14 +105,20 @@ class World:
         self._thread.join(10)
         self._loop.close()
 
-    def do(self, function: Callable[[], Awaitable[T] | T]) -> T:
+    def do(self, function: Callable[[], T]) -> T:
         """Run ``function`` in the world's thread; returns its result once the world is at rest again."""
 
+        async def call() -> T:
+            return function()
+
+        return self.wait_for(call)
+
+    def wait_for(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run ``work`` in the world's loop; returns its result once the world is at rest again."""
+
         async def run() -> T:
-            result = function()
-            value: T = await result if inspect.isawaitable(result) else result
-            if not self._loop.is_closed():
-                await self._loop.at_rest()
+            value = await work()
+            await self._loop.at_rest()
             return value
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(REAL_LIMIT)
@@ -130,7 +138,7 @@ class World:
     def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0) -> None:
         """Let so much time pass."""
         span = round((seconds + 60 * minutes + 3600 * hours) * 1e9)
-        self.do(lambda: self._loop.run_to(self._loop.clock.monotonic_ns + span))
+        self.wait_for(lambda: self._loop.run_to(self._loop.clock.monotonic_ns + span))
 
     def until(
         self,
@@ -148,7 +156,7 @@ class World:
         condition = self._condition(what, count)
         span = seconds + 60 * minutes + 3600 * hours
         limit = self._loop.clock.monotonic_ns + round(span * 1e9)
-        if not self.do(lambda: self._loop.run_to(limit, condition)):
+        if not self.wait_for(lambda: self._loop.run_to(limit, condition)):
             name = what if isinstance(what, str) else getattr(what, "__name__", "the condition")
             came = ", ".join(self.events) or "nothing"
             raise NotReached(f"{name} (x{count}) did not come within {span:g} s of virtual time; came: {came}")
@@ -168,12 +176,22 @@ class World:
             self._loop.flow(False)
             self.do(lambda: None)
 
+    @property
+    def origin_ns(self) -> int:
+        """The virtual clock's reading at :attr:`seconds` 0."""
+        return self.server.worker.began_ns
+
+    def span(self, since: float, until: float | None) -> tuple[int, int]:
+        """Virtual seconds → readings of the virtual clock; ``None`` is now."""
+        end = self._loop.clock.monotonic_ns if until is None else self.origin_ns + round(until * 1e9)
+        return self.origin_ns + round(since * 1e9), end
+
     # -- who takes part
 
     def phone(self, name: str, **options: Any) -> Phone:
         """A new phone; it answers at once unless told otherwise."""
         phone = Phone(self, self._loop, name, seed=self.seed * 1000 + len(self.phones), **options)
-        self.do(phone.line.start)
+        self.wait_for(phone.line.start)
         self.phones.append(phone)
         return phone
 
@@ -216,3 +234,26 @@ class World:
     def received(self) -> list[Received]:
         """What the built-in application took, with the verdict on each signature."""
         return self.app.received
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """Every finished recording, in the order of their beginnings."""
+        taps = [c.tap for _, c in self.server.worker.commands if isinstance(c, StartTap)]
+        found = [self._recording(tap) for tap in dict.fromkeys(taps)]
+        return [recording for recording in found if recording is not None]
+
+    def recording(self, index: int = -1) -> Recording:
+        """The latest finished recording, or another by its place. Time does not move: wait for its callback first."""
+        found = self.recordings
+        if not found:
+            raise NotReached("no recording is finished yet: wait for its callback first")
+        return found[index]
+
+    def _recording(self, tap: str) -> Recording | None:
+        row = self.wait_for(lambda: self.server.memory.recording(tap))
+        if row is None or not row.file:
+            return None
+        path = self.server.archive.local.path(row.file)
+        worker = self.server.worker
+        spans = spans_of(worker.commands, tap, self._loop.clock.monotonic_ns, worker.began_ns)
+        return Recording(tap, path, row, from_file(path), tuple(spans), self.origin_ns)
