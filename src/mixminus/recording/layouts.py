@@ -1,0 +1,48 @@
+"""Which tracks go into which channel of a rendering. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from mixminus.recording.sidecar import members_of
+
+Layout: TypeAlias = Literal["mono", "stereo", "stems"]
+LAYOUTS: tuple[Layout, ...] = ("mono", "stereo", "stems")
+SOUNDS = "sounds"
+"""Track of prompts, beeps and announcements."""
+_OWN_HEARD = ("own", "heard")
+
+Channels: TypeAlias = tuple[tuple[str, ...], ...]
+
+
+def channels_of(layout: Layout, *, coach: bool, tracks: Sequence[str], notes: Sequence[Mapping[str, Any]]) -> Channels:
+    """The channels of a rendering, each the tracks that are added up in it; none at all stands for the mix.
+
+    ``tracks``: names in the spool, in order of first sound. ``notes``: of the control process, which know the roles.
+    ``coach`` False leaves out the voice of everybody who has coached. Stereo has customers left, staff right and sounds
+    on both sides; of one participant it has the own voice left and what was heard right. Stems are a channel for each
+    voice, then one for the sounds.
+    """
+    left_out = frozenset() if coach else coaches(notes)
+    kept = tuple(name for name in tracks if name not in left_out)
+    if layout == "mono":
+        return () if coach else (kept,)
+    voices = tuple(name for name in kept if name != SOUNDS)
+    if layout == "stems":
+        return tuple((name,) for name in (*voices, *(name for name in kept if name == SOUNDS)))
+    if set(voices) <= set(_OWN_HEARD):
+        return tuple((name,) for name in _OWN_HEARD)
+    customers = {call for call, facts in members_of(notes).items() if facts["role"] == "customer"}
+    left = tuple(name for name in kept if name == SOUNDS or name in customers)
+    right = tuple(name for name in kept if name == SOUNDS or name not in customers)
+    return left, right
+
+
+def coaches(notes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Call uuids of those who coached at some time."""
+    return frozenset(
+        str(note.get("call_uuid", ""))
+        for note in notes
+        if note.get("role") == "supervisor" and note.get("coach_mode") is True
+    )
