@@ -45,7 +45,7 @@ def test_parameters_come_with_what_is_allowed(found: dict[str, Any]) -> None:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema["required"] == ["role"]
     assert schema["properties"]["max_duration"]["minimum"] == 300
-    assert "Not acting yet" in schema["properties"]["confirm_key"]["description"]
+    assert "heard and hears as an agent" in schema["properties"]["role"]["description"]
 
 
 def test_what_does_not_act_yet_are_parameters_of_ours() -> None:

@@ -17,15 +17,11 @@ from mixminus.sounds.voices import pick
 T = TypeVar("T")
 
 NOT_YET_ACTING: dict[str, str] = {
-    "confirm_key": "the callee joins on answer; no key is asked for",
-    "confirm_key_sound_url": "no key is asked for, so no prompt is played",
-    "confirm_key_sound_method": "as confirm_key_sound_url",
     "start_recording_audio_method": "as start_recording_audio",
     "stop_recording_audio_method": "as stop_recording_audio",
     "record_participant_track": "the whole call is recorded, not the single participant",
     "transcript": "recordings are not transcribed",
     "transcription_url": "recordings are not transcribed",
-    "send_on_preanswer": "send_digits are sent after the answer",
 }
 """Parameter → what happens instead for now."""
 

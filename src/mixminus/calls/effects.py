@@ -302,6 +302,14 @@ class LeaveMpc(msgspec.Struct, frozen=True):
     cause: ExitCause
 
 
+class ReportRinging(msgspec.Struct, frozen=True):
+    """Tell the multiparty call what is to be heard of this dialled call: ``DialRang``."""
+
+    mpc_uuid: str
+    request_uuid: str
+    sound: Literal["tone", "early", "none"]
+
+
 class ReportDial(msgspec.Struct, frozen=True):
     """Tell the multiparty call that this dialled call came to nothing."""
 
@@ -335,6 +343,7 @@ LegEffect: TypeAlias = (
     | CloseMedia
     | JoinMpc
     | LeaveMpc
+    | ReportRinging
     | ReportDial
     | SendDigits
     | Wake

@@ -13,6 +13,9 @@ from mixminus.calls.document.elements import Element
 from mixminus.calls.events import MemberLeftForAction
 from mixminus.calls.model import ExitCause, HangupCause, HangupSource
 
+RingSound: TypeAlias = Literal["tone", "early", "none"]
+"""What is to be heard of a callee: a ringing tone, the far end's own sound, or nothing more because it answered."""
+
 
 class Enter(msgspec.Struct, frozen=True, kw_only=True):
     """A leg with open media asks to be let in. Creates the multiparty call if there is none. Result: ``Entered``."""
@@ -83,11 +86,11 @@ class WaitedLongEnough(msgspec.Struct, frozen=True):
 
 
 class DialRang(msgspec.Struct, frozen=True):
-    """A callee of an Add Participant request is being rung. ``early``: its leg carries sound of the far end's own."""
+    """A callee of an Add Participant request is being rung, or no longer."""
 
     request_uuid: str
     call_uuid: str
-    early: bool = False
+    sound: RingSound
 
 
 class KeyPressed(msgspec.Struct, frozen=True):

@@ -194,7 +194,7 @@ def test_outbound_from_dialling_to_the_callees_hang_up() -> None:
     leg = outbound(send_digits="12")
     assert leg.kinds() == ["PlaceCall"]
     leg.do(Rang(), Rang(), Answered())
-    assert leg.kinds() == ["JoinMpc", "SendDigits"]
+    assert leg.kinds() == [*["ReportRinging"] * 3, "JoinMpc", "SendDigits"]
     leg.do(ADMITTED, Gone())
     assert leg.outcome() == ("completed", 4000, "Callee")
     assert [event.name for event in leg.events] == ["Ring", "StartApp", "Hangup"]

@@ -36,6 +36,14 @@ ELEMENTS: dict[str, dict[str, str]] = {
         "statusCallbackEvents", "stayAlone", "waitMusicUrl", "waitMusicMethod", "agentHoldMusicUrl",
         "agentHoldMusicMethod", "customerHoldMusicUrl", "customerHoldMusicMethod", "startRecordingAudio",
         "startRecordingAudioMethod", "stopRecordingAudio", "stopRecordingAudioMethod", "transcript", "transcriptionUrl",
+        "waitForAgent", "waitTime", "recordCoachVoice",
+    )
+    | dict.fromkeys(
+        (
+            "aiAgentStreamServiceUrl", "aiAgentStreamContentType", "aiAgentStreamSamplingRate",
+            "aiAgentStreamStatusCallbackUrl", "aiAgentStreamStatusCallbackMethod", "aiAgentStreamExtraHeaders",
+        ),
+        "refused: no audio is streamed to agents",
     ),
     "Speak": _acting("voice", "language", "loop"),
     "Play": _acting("loop"),

@@ -7,8 +7,11 @@ from xml.etree.ElementTree import Element as XmlElement
 from mixminus.calls.commands import Callback, MpcParameters, ParticipantParameters
 from mixminus.calls.document.attributes import Attributes, InvalidDocument
 from mixminus.calls.document.elements import MultiPartyCallElement
+from mixminus.calls.document.prompts import prompts
 from mixminus.calls.events import EVENT_GROUPS
 from mixminus.calls.model import Role
+from mixminus.calls.sounds.program import Program
+from mixminus.calls.sounds.prompts import program_of
 
 
 def multi_party_call(element: XmlElement, attributes: Attributes) -> MultiPartyCallElement:
@@ -18,8 +21,27 @@ def multi_party_call(element: XmlElement, attributes: Attributes) -> MultiPartyC
         raise InvalidDocument("<MultiPartyCall> has no name; write it as the element's text")
     role = attributes.word("role", tuple(Role))
     if role is None:
-        raise InvalidDocument("<MultiPartyCall> has no role; it must be one of agent, customer, supervisor")
-    return MultiPartyCallElement(name, _participant(Role(role), attributes), _mpc(attributes))
+        raise InvalidDocument(f"<MultiPartyCall> has no role; it must be one of {', '.join(Role)}")
+    for refused in _STREAM:
+        if attributes.text(refused) is not None:
+            raise attributes.wrong(refused, "no audio is streamed to agents; leave it out")
+    return MultiPartyCallElement(name, _participant(Role(role), attributes), _mpc(element, attributes))
+
+
+_STREAM = (
+    "aiAgentStreamServiceUrl",
+    "aiAgentStreamContentType",
+    "aiAgentStreamSamplingRate",
+    "aiAgentStreamStatusCallbackUrl",
+    "aiAgentStreamStatusCallbackMethod",
+    "aiAgentStreamExtraHeaders",
+)
+
+
+def _hold_music(element: XmlElement, child: str) -> Program | None:
+    """Music written inside the element, as one SDK does; an empty child is none."""
+    found = element.find(child)
+    return program_of(prompts(found)) or None if found is not None else None
 
 
 def _participant(role: Role, attributes: Attributes) -> ParticipantParameters:
@@ -37,10 +59,12 @@ def _participant(role: Role, attributes: Attributes) -> ParticipantParameters:
         relay_dtmf_inputs=attributes.flag("relayDTMFInputs", False),
         record_participant_track=attributes.flag("recordParticipantTrack", False),
         on_exit_action=attributes.callback("onExitActionUrl", "onExitActionMethod", "POST") or Callback(),
+        wait_for_agent=attributes.flag("waitForAgent", False),
+        wait_time=attributes.integer("waitTime", 0, 1800),
     )
 
 
-def _mpc(attributes: Attributes) -> MpcParameters:
+def _mpc(element: XmlElement, attributes: Attributes) -> MpcParameters:
     file_format = attributes.word("recordFileFormat", ("mp3", "wav"))
     return MpcParameters(
         max_duration=attributes.integer("maxDuration", 300, 28800),
@@ -55,6 +79,9 @@ def _mpc(attributes: Attributes) -> MpcParameters:
         wait_music=attributes.callback("waitMusicUrl", "waitMusicMethod", "GET"),
         agent_hold_music=attributes.callback("agentHoldMusicUrl", "agentHoldMusicMethod", "GET"),
         customer_hold_music=attributes.callback("customerHoldMusicUrl", "customerHoldMusicMethod", "GET"),
+        agent_hold_program=_hold_music(element, "AgentHoldMusic"),
+        customer_hold_program=_hold_music(element, "CustomerHoldMusic"),
+        record_coach_voice=attributes.boolean("recordCoachVoice"),
         start_recording_audio=attributes.callback("startRecordingAudio", "startRecordingAudioMethod", "GET"),
         stop_recording_audio=attributes.callback("stopRecordingAudio", "stopRecordingAudioMethod", "GET"),
         transcript=attributes.boolean("transcript"),

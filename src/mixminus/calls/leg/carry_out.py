@@ -13,6 +13,7 @@ from mixminus.calls.document import InvalidDocument, read_document
 from mixminus.calls.inputs import (
     Admission,
     DialEnded,
+    DialRang,
     Enter,
     Entered,
     Fetched,
@@ -52,6 +53,7 @@ class LegEffects:
             effects.JoinMpc: self._join,
             effects.LeaveMpc: self._leave,
             effects.ReportDial: self._report_dial,
+            effects.ReportRinging: self._report_ringing,
             effects.SendDigits: self._send_digits,
             effects.Wake: self._wake,
             wanted.PlaceOrder: self._place_order,
@@ -170,6 +172,10 @@ class LegEffects:
         if live.mpc_uuid in self._service.mpcs:
             self._service.post_mpc(live.mpc_uuid, Leave(call_uuid, effect.cause))
         live.mpc_uuid = ""
+
+    async def _report_ringing(self, call_uuid: str, effect: effects.ReportRinging) -> None:
+        if effect.mpc_uuid in self._service.mpcs:
+            self._service.post_mpc(effect.mpc_uuid, DialRang(effect.request_uuid, call_uuid, effect.sound))
 
     async def _report_dial(self, call_uuid: str, effect: effects.ReportDial) -> None:
         if effect.mpc_uuid in self._service.mpcs:

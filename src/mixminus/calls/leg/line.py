@@ -14,12 +14,13 @@ from mixminus.calls.effects import (
     Join,
     JoinMpc,
     PlaceCall,
+    ReportRinging,
     SendDigits,
     SignalRinging,
     Wake,
 )
 from mixminus.calls.events import SoundRequest
-from mixminus.calls.inputs import Answered, Gone, HangUp, PickedUp, Rang, Refused
+from mixminus.calls.inputs import Answered, Gone, HangUp, PickedUp, Rang, Refused, RingSound
 from mixminus.calls.leg.callee import answered_as_callee, ask_for_key, rang_as_callee
 from mixminus.calls.leg.close import close, hang_up
 from mixminus.calls.leg.dialling import picked_up_for_dial
@@ -193,6 +194,14 @@ def rang(draft: Draft, command: Rang) -> None:
         if origin.hangup_on_ring is not None:
             draft.wake("on_ring", origin.hangup_on_ring)
     rang_as_callee(draft, command.early)
+    report_ringing(draft, "early" if command.early else "tone")
+
+
+def report_ringing(draft: Draft, sound: RingSound) -> None:
+    """The members of a multiparty call hear that somebody is being rung for it."""
+    join = draft.leg.join
+    if join is not None and join.uuid and join.request_uuid:
+        draft.do(ReportRinging(join.uuid, join.request_uuid, sound))
 
 
 def answered(draft: Draft, command: Answered) -> None:
@@ -203,6 +212,7 @@ def answered(draft: Draft, command: Answered) -> None:
     draft.report(leg.status_callback, "StartApp")
     draft.wake("ring", None)
     draft.wake("on_ring", None)
+    report_ringing(draft, "none")
     if origin.time_limit:
         draft.wake("limit", origin.time_limit)
     if origin.confirm is not None:

@@ -42,4 +42,6 @@ class DialMusic(msgspec.Struct, frozen=True):
 
     music: Callback = Callback()
     ringing: frozenset[str] = frozenset()
-    """Call uuids that ring, to be heard as ringing."""
+    """Call uuids that ring and send no sound of their own."""
+    early: frozenset[str] = frozenset()
+    """Call uuids whose far end sends sound of its own, which is heard instead of the tone."""

@@ -89,16 +89,17 @@ def begin_dialling(draft: Draft, request: str, music: str, method: str) -> None:
 
 
 def rang(draft: Draft, command: DialRang) -> MpcDecision:
-    """``real``: the far end's own sound if it sends some, else the ringing tone."""
+    """``real``: the far end's own sound if it sends some, else the ringing tone. Neither once it has answered."""
     heard = draft.dial_music.get(command.request_uuid)
-    if heard is None or heard.music.url or command.call_uuid not in draft.dials.get(command.request_uuid, ()):
+    call_uuid = command.call_uuid
+    if heard is None or heard.music.url or call_uuid not in draft.dials.get(command.request_uuid, ()):
         return draft.finish()
-    if command.early:
-        draft.do(Rehear(draft.room, ((command.call_uuid, hearing.Masks(hearing.DIALLING, 0)),)))
-        ringing = heard.ringing - {command.call_uuid}
-    else:
-        ringing = heard.ringing | {command.call_uuid}
-    draft.dial_music[command.request_uuid] = DialMusic(heard.music, ringing)
+    early = heard.early | {call_uuid} if command.sound == "early" else heard.early
+    rings = command.sound == "tone" and call_uuid not in early
+    if command.sound == "early":
+        draft.do(Rehear(draft.room, ((call_uuid, hearing.Masks(hearing.DIALLING, 0)),)))
+    ringing = heard.ringing | {call_uuid} if rings else heard.ringing - {call_uuid}
+    draft.dial_music[command.request_uuid] = DialMusic(ringing=ringing, early=early)
     tune(draft)
     return draft.finish()
 

@@ -1,12 +1,10 @@
-"""Prompts of call-control XML → programs. Pure."""
+"""What music and sound URLs answer → programs. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from mixminus.calls.document.elements import PlayElement, Prompt, SpeakElement, WaitElement
 from mixminus.calls.document.read import read_prompts
-from mixminus.calls.sounds.program import Item, PlayItem, Program, SpeakItem, WaitItem
+from mixminus.calls.sounds.program import Program
+from mixminus.calls.sounds.prompts import program_of
 
 _XML_STARTS = (b"<", b"\xef\xbb\xbf<")
 
@@ -23,18 +21,3 @@ def read_program(body: bytes) -> Program:
         InvalidDocument: it cannot be used; the text says why.
     """
     return program_of(read_prompts(body))
-
-
-def program_of(prompts: Iterable[Prompt]) -> Program:
-    """``Play``, ``Speak`` and ``Wait`` elements as what a player plays."""
-    return tuple(_item(prompt) for prompt in prompts)
-
-
-def _item(prompt: Prompt) -> Item:
-    match prompt:
-        case PlayElement():
-            return PlayItem(prompt.url, prompt.loop)
-        case SpeakElement():
-            return SpeakItem(prompt.text, prompt.voice, prompt.language, prompt.loop)
-        case WaitElement():
-            return WaitItem(float(prompt.seconds))
