@@ -84,6 +84,7 @@ def test_other_streams_are_refused_in_order() -> None:
     "media",
     [
         "m=audio 4000 RTP/AVP 9\r\na=rtpmap:9 G722/8000\r\n",
+        "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n",
         "m=audio 0 RTP/AVP 0\r\n",
         "m=audio 4000 RTP/SAVP 0\r\n",
         "m=video 4000 RTP/AVP 0\r\n",
@@ -140,10 +141,17 @@ def test_what_is_malformed_is_named(offer: str, message: str) -> None:
         answer(offer)
 
 
-@given(st.sampled_from(["PCMU", "PCMA"]), st.sampled_from(DIRECTIONS), st.booleans())
+@given(st.sampled_from(["PCMU", "PCMA", "G722", "opus"]), st.sampled_from(DIRECTIONS), st.booleans())
 def test_both_ends_agree(codec: Codec, direction: str, v6: bool) -> None:
     host = "2001:db8::1" if v6 else "192.0.2.1"
-    offer = make_offer(host=host, port=4000, session_id=1, version=1, direction=direction)  # type: ignore[arg-type]
+    offer = make_offer(
+        host=host,
+        port=4000,
+        session_id=1,
+        version=1,
+        codecs=("opus", "G722", "PCMU", "PCMA"),
+        direction=direction,  # type: ignore[arg-type]
+    )
     data, theirs = make_answer(offer, host="192.0.2.2", port=5000, session_id=2, version=1, codecs=(codec,))
     ours = read_answer(offer, data)
     assert ours.codec == theirs.codec == codec
@@ -179,3 +187,60 @@ def test_garbage_is_an_error_and_nothing_else(noise: bytes, position: int) -> No
                 use(data)
             except MixminusError:
                 continue
+
+
+EVERY: tuple[Codec, ...] = ("opus", "G722", "PCMU", "PCMA")
+BROWSER = (
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+    "m=audio 4000 RTP/AVP 0 8 9 109 97 101\r\na=rtpmap:109 opus/48000/2\r\na=fmtp:109 minptime=10;useinbandfec=1\r\n"
+    "a=rtpmap:9 G722/8000\r\na=rtpmap:97 telephone-event/48000\r\na=rtpmap:101 telephone-event/8000\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("ours", "codec", "payload_type", "dtmf", "clock"),
+    [
+        (EVERY, "opus", 109, 97, 48000),
+        (("G722", "opus", "PCMU"), "G722", 9, 101, 8000),
+        (("PCMA", "PCMU", "opus"), "PCMU", 0, 101, 8000),  # between the two laws the offer decides
+        (("PCMA", "opus"), "PCMA", 8, 101, 8000),
+    ],
+)
+def test_our_order_of_preference_decides(
+    ours: tuple[Codec, ...], codec: Codec, payload_type: int, dtmf: int, clock: int
+) -> None:
+    text, plan = answer(BROWSER, ours)
+    assert (plan.codec, plan.payload_type) == (codec, payload_type)
+    assert (plan.dtmf_payload_type, plan.dtmf_clock) == (dtmf, clock)
+    assert f"m=audio 20000 RTP/AVP {payload_type} {dtmf}\r\n" in text
+    assert f"a=rtpmap:{dtmf} telephone-event/{clock}\r\n" in text
+
+
+def test_opus_is_answered_as_rfc_7587_wants() -> None:
+    text, _plan = answer(BROWSER, EVERY)
+    assert "a=rtpmap:109 opus/48000/2\r\n" in text
+    assert "a=fmtp:109 minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=32000\r\n" in text
+
+
+def test_a_peer_of_opus_whose_events_have_the_old_clock_keeps_it() -> None:
+    _text, plan = answer(BROWSER.replace("a=rtpmap:97 telephone-event/48000\r\n", ""), EVERY)
+    assert (plan.codec, plan.dtmf_payload_type, plan.dtmf_clock) == ("opus", 101, 8000)
+
+
+def test_an_offer_of_everything() -> None:
+    offer = make_offer(host="192.0.2.1", port=4000, session_id=1, version=1, codecs=EVERY).decode()
+    assert "m=audio 4000 RTP/AVP 111 9 0 8 110 101\r\n" in offer
+    assert "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 " in offer
+    assert "a=rtpmap:9 G722/8000\r\n" in offer
+    assert "a=rtpmap:110 telephone-event/48000\r\n" in offer
+    assert "a=rtpmap:101 telephone-event/8000\r\n" in offer
+
+
+def test_of_an_answer_with_several_codecs_the_peers_first_is_sent() -> None:
+    offer = make_offer(host="192.0.2.1", port=4000, session_id=1, version=1, codecs=EVERY)
+    reply = (
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 9 0 101\r\n"
+        "a=rtpmap:101 telephone-event/8000\r\n"
+    )
+    plan = read_answer(offer, reply.encode())
+    assert (plan.codec, plan.payload_type, plan.dtmf_payload_type, plan.dtmf_clock) == ("G722", 9, 101, 8000)

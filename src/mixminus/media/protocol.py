@@ -20,7 +20,7 @@ import msgspec
 Address: TypeAlias = tuple[str, int]
 """Literal IP address (v4 or v6) and UDP port."""
 
-Codec: TypeAlias = Literal["PCMU", "PCMA"]
+Codec: TypeAlias = Literal["PCMU", "PCMA", "G722", "opus"]
 
 
 class OpenLeg(msgspec.Struct, frozen=True, tag=True):
@@ -42,12 +42,18 @@ class OpenLeg(msgspec.Struct, frozen=True, tag=True):
     payload_type: int = 0
     dtmf_payload_type: int | None = None
     """RFC 4733 telephone-event payload type, if negotiated."""
+    dtmf_clock: int = 8000
+    """Hz of its time stamps and durations: 8000, or 48000 beside Opus."""
     latch_hosts: tuple[str, ...] = ()
     send: bool = True
     """False: the peer asked us not to send (its SDP is ``sendonly`` or ``inactive``)."""
     receive: bool = True
     talk: int = 0
     hear: int = 0
+    rtcp: Address | None = None
+    """Where reports go (RFC 3550 §6); the same as ``remote``: where the audio goes (RFC 5761). None: none are sent."""
+    media_timeout: float = 0.0
+    """Seconds without any packet after which :class:`LegSilent` is told, once; 0: never. While ``receive``."""
 
 
 class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
@@ -60,9 +66,12 @@ class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
     codec: Codec = "PCMU"
     payload_type: int = 0
     dtmf_payload_type: int | None = None
+    dtmf_clock: int = 8000
     latch_hosts: tuple[str, ...] = ()
     send: bool = True
     receive: bool = True
+    rtcp: Address | None = None
+    media_timeout: float = 0.0
 
 
 class MoveLeg(msgspec.Struct, frozen=True, tag=True):
@@ -145,6 +154,8 @@ class StartTap(msgspec.Struct, frozen=True, tag=True):
     """Keep a track for each leg heard, named by it, and one named ``sounds`` for everything else. Not with ``leg``."""
     notes: bool = False
     """Note in the spool who speaks and whose sound was lost."""
+    rate: int = 0
+    """Hz: 8000, 16000 or 48000, fixed for the whole recording; 0: the highest that a leg of ``room`` has now."""
 
 
 class PauseTap(msgspec.Struct, frozen=True, tag=True):
@@ -206,6 +217,17 @@ class LegStats(msgspec.Struct, frozen=True):
     delay_ms: float = 0.0
     """Present depth of the jitter buffer."""
     remote: Address | None = None
+    round_trip_ms: float | None = None
+    """From the peer's reports; known to some 10 ms. This and the following are None until known."""
+    far_loss: float | None = None
+    """Share of our packets that the peer missed between its last two reports."""
+    far_jitter_ms: float | None = None
+    r_factor: float | None = None
+    """How others hear this leg: ITU-T G.107, 0 to 93."""
+    mos: float | None = None
+    """The same as a mean opinion score, 1 to 4.5."""
+    far_mos: float | None = None
+    """How this leg hears others, by its own reports."""
 
 
 class Stats(msgspec.Struct, frozen=True, tag=True):
@@ -272,6 +294,29 @@ class SpeakStop(msgspec.Struct, frozen=True, tag=True):
     at_ns: int
 
 
+class LegQuality(msgspec.Struct, frozen=True, tag=True):
+    """A leg has become hard to understand, or good again; by the loss and delay of the last five seconds."""
+
+    leg: str
+    good: bool
+    mos: float
+    """How others hear it, 1 to 4.5."""
+    far_mos: float | None
+    """How it hears others, if its peer reports."""
+    loss: float
+    """Share of frames not played, 0 to 1."""
+    round_trip_ms: float | None
+    at_ns: int
+
+
+class LegSilent(msgspec.Struct, frozen=True, tag=True):
+    """Nothing has come from the peer for ``seconds``, its ``media_timeout`` or up to five seconds more."""
+
+    leg: str
+    seconds: float
+    at_ns: int
+
+
 class PlayEnded(msgspec.Struct, frozen=True, tag=True):
     """A player that does not loop has played its last sample, or was stopped."""
 
@@ -302,9 +347,18 @@ class TapFailed(msgspec.Struct, frozen=True, tag=True):
     at_ns: int
 
 
-Event: TypeAlias = LegLatched | Digit | SpeakStart | SpeakStop | PlayEnded | DigitsSent | TapClosed | TapFailed
+Event: TypeAlias = (
+    LegLatched
+    | LegQuality
+    | LegSilent
+    | Digit
+    | SpeakStart
+    | SpeakStop
+    | PlayEnded
+    | DigitsSent
+    | TapClosed
+    | TapFailed
+)
 
 ToWorker: TypeAlias = Request
-ToControl: TypeAlias = (
-    Reply | LegLatched | Digit | SpeakStart | SpeakStop | PlayEnded | DigitsSent | TapClosed | TapFailed
-)
+ToControl: TypeAlias = Reply | Event

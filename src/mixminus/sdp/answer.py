@@ -1,4 +1,4 @@
-"""Offer and answer for one G.711 stream with telephone events (RFC 3264, RFC 4733). Pure."""
+"""Offer and answer for one audio stream with telephone events (RFC 3264, RFC 4733, RFC 7587). Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,24 @@ from mixminus.sdp.description import (
     parse_description,
 )
 
-Codec: TypeAlias = Literal["PCMU", "PCMA"]
+Codec: TypeAlias = Literal["PCMU", "PCMA", "G722", "opus"]
 CODECS: tuple[Codec, ...] = ("PCMU", "PCMA")
-STATIC_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8}
+"""Used where nothing else was asked for."""
+SPOKEN: tuple[Codec, ...] = ("opus", "G722", "PCMU", "PCMA")
+"""All that can be negotiated."""
+STATIC_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
+OPUS_TYPE = 111
+_OFFERED_TYPES: dict[Codec, int] = {**STATIC_TYPES, "opus": OPUS_TYPE}
+ENCODINGS: dict[Codec, str] = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/8000", "opus": "opus/48000/2"}
+"""As in rtpmap. G.722 samples at 16 kHz, but its clock is 8 kHz (RFC 3551 section 4.5.2); Opus is always written so
+(RFC 7587 section 7).
+"""
+OPUS_PARAMETERS = "minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=32000"
+"""What we want to be sent: one channel, redundancy against loss, nothing in silence."""
+NARROW_CLOCK = 8000
+OPUS_CLOCK = 48000
 DTMF_TYPE = 101
+OPUS_DTMF_TYPE = 110
 DEFAULT_PTIME = 20
 _PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVPF"})
 _REVERSED: dict[Direction, Direction] = {
@@ -54,6 +68,8 @@ class MediaPlan:
     rtcp_mux: bool = False
     rtcp: tuple[str, int] | None = None
     """Where RTCP goes: ``a=rtcp``, the same port if muxed, else the next."""
+    dtmf_clock: int = NARROW_CLOCK
+    """Hz of the events' time stamps: the audio's (RFC 4733 section 2.1), or 8000 if the peer has no other."""
 
 
 def make_offer(
@@ -66,9 +82,12 @@ def make_offer(
     direction: Direction = "sendrecv",
     ptime: int = DEFAULT_PTIME,
 ) -> bytes:
-    """An offer of G.711 in order of preference. ``version`` must rise whenever anything changes (section 8)."""
-    formats = [(STATIC_TYPES[codec], codec) for codec in codecs]
-    media = _stream(port, formats, DTMF_TYPE, "0-16", direction, ptime)
+    """An offer in order of preference. ``version`` must rise whenever anything changes (section 8)."""
+    formats = [(_OFFERED_TYPES[codec], codec) for codec in codecs]
+    events = [(OPUS_DTMF_TYPE, OPUS_CLOCK)] if "opus" in codecs else []
+    if set(codecs) != {"opus"}:
+        events.append((DTMF_TYPE, NARROW_CLOCK))
+    media = _stream(port, formats, events, "0-16", direction, ptime)
     return format_description(Description(str(session_id), str(version), host, [media], origin_host=host))
 
 
@@ -84,7 +103,8 @@ def make_answer(
 ) -> tuple[bytes, MediaPlan]:
     """Answer the first audio stream that fits; refuse every other with port 0, in order (section 6).
 
-    The offer's payload numbers and its order of preference are kept. ``direction`` is our own wish, for a hold.
+    Of ``codecs`` the first that was offered is taken, in the offer's payload number; between the two laws of G.711,
+    which are equally good, the offer's order decides. ``direction`` is our own wish, for a hold.
     Raises :class:`NoCommonCodec` (488) and :class:`~mixminus.errors.ProtocolError` (400).
     """
     description = parse_description(offer)
@@ -99,13 +119,14 @@ def make_answer(
             continue
         ours = _narrow(_REVERSED[_peer_direction(description, media)], direction)
         plan = _plan(description, media, chosen, ours)
+        dtmf = [] if plan.dtmf_payload_type is None else [(plan.dtmf_payload_type, plan.dtmf_clock)]
         events = _events_range(media, plan.dtmf_payload_type)
-        stream = _stream(port, [chosen], plan.dtmf_payload_type, events, ours, plan.ptime, media.protocol)
+        stream = _stream(port, [chosen], dtmf, events, ours, plan.ptime, media.protocol)
         if plan.rtcp_mux:
             stream.attributes.append(("rtcp-mux", ""))
         streams.append(stream)
     if plan is None:
-        raise NoCommonCodec(f"the offer has no audio stream over RTP/AVP with one of {', '.join(codecs)} at 8000 Hz")
+        raise NoCommonCodec(f"the offer has no audio stream over RTP/AVP with one of {', '.join(codecs)}")
     return format_description(Description(str(session_id), str(version), host, streams, origin_host=host)), plan
 
 
@@ -123,8 +144,7 @@ def read_answer(offer: bytes, answer: bytes) -> MediaPlan:
             continue
         if media.port == 0:
             raise NoCommonCodec("the answer refused the audio stream")
-        codecs = [codec for codec in CODECS if codec in _codecs(asked).values()]
-        chosen = _choose(media, codecs)
+        chosen = _choose(media, [codec for codec in SPOKEN if codec in _codecs(asked).values()], ours_first=False)
         if chosen is None:
             raise NoCommonCodec("the answer has none of the codecs offered")
         wish = offered.direction_of(asked)
@@ -135,54 +155,66 @@ def read_answer(offer: bytes, answer: bytes) -> MediaPlan:
 def _stream(
     port: int,
     formats: Sequence[tuple[int, Codec]],
-    dtmf: int | None,
+    dtmf: Sequence[tuple[int, int]],
     events: str,
     direction: Direction,
     ptime: int,
     protocol: str = "RTP/AVP",
 ) -> Media:
     media = Media("audio", port, protocol, [str(number) for number, _ in formats])
-    media.attributes += [("rtpmap", f"{number} {codec}/8000") for number, codec in formats]
-    if dtmf is not None:
-        media.formats.append(str(dtmf))
-        media.attributes += [("rtpmap", f"{dtmf} telephone-event/8000"), ("fmtp", f"{dtmf} {events}")]
+    for number, codec in formats:
+        media.attributes.append(("rtpmap", f"{number} {ENCODINGS[codec]}"))
+        if codec == "opus":
+            media.attributes.append(("fmtp", f"{number} {OPUS_PARAMETERS}"))
+    for number, clock in dtmf:
+        media.formats.append(str(number))
+        media.attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} {events}")]
     media.attributes += [("ptime", str(ptime)), (direction, "")]
     return media
 
 
 def _codecs(media: Media) -> dict[str, Codec]:
-    """Format → G.711 variant, in the order of the m= line; static types need no rtpmap (RFC 3551)."""
+    """Format → codec, in the order of the m= line; static types need no rtpmap (RFC 3551)."""
     maps = media.mapping("rtpmap")
     found: dict[str, Codec] = {}
     for number in media.formats:
         static = next((codec for codec, fixed in STATIC_TYPES.items() if str(fixed) == number), None)
-        encoding = maps.get(number, f"{static}/8000" if static else "").upper().removesuffix("/1")
-        for codec in CODECS:
-            if encoding == f"{codec}/8000":
+        encoding = maps.get(number, ENCODINGS[static] if static else "").upper().removesuffix("/1")
+        for codec in SPOKEN:
+            if encoding == ENCODINGS[codec].upper():
                 found[number] = codec
     return found
 
 
-def _choose(media: Media, codecs: Sequence[Codec]) -> tuple[int, Codec] | None:
-    """The first format of an audio stream that we speak."""
+def _choose(media: Media, codecs: Sequence[Codec], *, ours_first: bool = True) -> tuple[int, Codec] | None:
+    """The format of an audio stream that comes first in ``codecs``; not ``ours_first``: first in the stream."""
     if media.kind != "audio" or media.port == 0 or media.protocol not in _PROTOCOLS:
         return None
-    for number, codec in _codecs(media).items():
-        if codec in codecs and _payload_type(number) is not None:
-            return int(number), codec
-    return None
+    spoken = [
+        (int(number), codec)
+        for number, codec in _codecs(media).items()
+        if codec in codecs and _payload_type(number) is not None
+    ]
+    if not ours_first:
+        return spoken[0] if spoken else None
+    rank = {codec: place for place, codec in reversed(list(enumerate(codecs)))}
+    laws = [rank[codec] for codec in CODECS if codec in rank]
+    rank |= {codec: min(laws) for codec in CODECS if codec in rank}
+    return min(spoken, key=lambda format: rank[format[1]], default=None)
 
 
 def _payload_type(number: str) -> int | None:
     return int(number) if number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < 128 else None
 
 
-def _dtmf_type(media: Media) -> int | None:
+def _dtmf(media: Media, codec: Codec) -> tuple[int | None, int]:
+    """Payload type and clock of telephone events: at the audio's clock, else at 8000 Hz."""
     maps = media.mapping("rtpmap")
-    for number in media.formats:
-        if maps.get(number, "").lower().removesuffix("/1") == "telephone-event/8000":
-            return _payload_type(number)
-    return None
+    for clock in (OPUS_CLOCK, NARROW_CLOCK) if codec == "opus" else (NARROW_CLOCK,):
+        for number in media.formats:
+            if maps.get(number, "").lower().removesuffix("/1") == f"telephone-event/{clock}":
+                return _payload_type(number), clock
+    return None, NARROW_CLOCK
 
 
 def _events_range(media: Media, dtmf: int | None) -> str:
@@ -211,10 +243,12 @@ def _plan(description: Description, media: Media, chosen: tuple[int, Codec], our
     host = description.host_of(media)
     remote = None if is_unspecified(host) else (host, media.port)
     muxed = media.attribute("rtcp-mux") is not None
+    dtmf, dtmf_clock = _dtmf(media, chosen[1])
     return MediaPlan(
         codec=chosen[1],
         payload_type=chosen[0],
-        dtmf_payload_type=_dtmf_type(media),
+        dtmf_payload_type=dtmf,
+        dtmf_clock=dtmf_clock,
         remote=remote,
         send=remote is not None and ours in ("sendrecv", "sendonly"),
         receive=ours in ("sendrecv", "recvonly"),

@@ -26,7 +26,7 @@ def test_tones_of_the_whole_band_keep_their_level() -> None:
 
 
 def test_noise_is_30_db_below_a_tone() -> None:
-    sent, heard = through(1000)
+    _sent, heard = through(1000)
     turn = np.exp(-2j * np.pi * 1000 / g722.RATE * np.arange(heard.size - 1600))
     inner = heard[1600:].astype(np.float64)
     amplitude = 2 * (inner * turn).mean()
