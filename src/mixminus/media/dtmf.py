@@ -195,6 +195,11 @@ class KeyReaders:
                 self._holding.discard(row)
         return told
 
+    @property
+    def holding(self) -> bool:
+        """Whether any key is down."""
+        return bool(self._holding)
+
     def forget(self, row: int) -> None:
         """The leg is gone."""
         self._readers.pop(row, None)

@@ -64,6 +64,18 @@ class Packetiser:
         sender.send(digits)
         self._keys[row] = sender
 
+    @property
+    def sending_keys(self) -> bool:
+        return bool(self._keys)
+
+    def skip(self, ticks: int) -> None:
+        """So many packets to each leg were sent in another way."""
+        state, row = self._state, self.row
+        state.tx_sequence[row] += np.uint16(ticks & 0xFFFF)
+        state.tx_marker[row] = False
+        state.sent[row] += ticks
+        state.tx_timestamp += np.uint32(ticks * FRAME & 0xFFFFFFFF)
+
     def forget(self, row: int) -> None:
         """The leg is gone, and the keys it had waiting."""
         self._keys.pop(row, None)

@@ -18,7 +18,7 @@ Pcm = NDArray[np.int16]
 
 WINDOW: Final = 100
 """Ticks (2 s) over which a surplus must last before it is taken out."""
-_MEMORY: Final = TAIL // FRAME
+MEMORY: Final = TAIL // FRAME
 """Ticks after a gap for which what was made up is still needed, should another come."""
 _BEFORE: Final = np.arange(-TAIL // SLOT, 0, dtype=np.int64)
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
@@ -40,7 +40,7 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     whole = np.logical_and.reduce(present, axis=1)
     heard = state.talk[row] != 0
     resumes = (state.good[row] < first - 1) & (state.quiet_to[row] < first)
-    troubled = ~whole | resumes | (state.faked_at[row] >= tick - _MEMORY)
+    troubled = ~whole | resumes | (state.faked_at[row] >= tick - MEMORY)
     state.good[row[whole & ~troubled]] = first[whole & ~troubled] + 1
     straight = np.flatnonzero(~troubled & heard)
     pcm = _decode(state, row[straight], place[straight])

@@ -93,6 +93,26 @@ class Players:
                 ended += row[over].tolist()
         return ended
 
+    def ticks_left(self) -> int:
+        """Ticks for which every player that does not loop plays on, its last one not counted."""
+        ends = [int((c.length - c.at.max() - 1) // FRAME) for c in self._clips.values() if not c.loop and c.row.size]
+        return min(ends, default=1 << 30)
+
+    def play_ticks(self, ticks: int) -> tuple[NDArray[np.intp], Pcm]:
+        """Many ticks as :meth:`play`, within :meth:`ticks_left`; rows that sound, (N,), and their (N, ticks * S)."""
+        rows, sounds = [np.zeros(0, np.intp)], [np.zeros((0, ticks * FRAME), np.int16)]
+        for clip in self._clips.values():
+            at = clip.at[:, None] + FRAME * np.arange(ticks)
+            at = at % clip.length if clip.loop else at
+            if clip.windows is not None:
+                rows.append(clip.row)
+                sounds.append(clip.windows[at].reshape(clip.row.size, -1))
+                self._state.active[clip.row] = True
+            clip.at += FRAME * ticks
+            if clip.loop:
+                clip.at %= clip.length
+        return np.concatenate(rows), np.concatenate(sounds)
+
     def _make(self, key: _Key) -> _Clip:
         length = tone.silence_samples(key.source)
         if length is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
-from mixminus.media.state import FRAME, MediaState
+from mixminus.media.state import FRAME, TICK_NS, MediaState
 from mixminus.media.tracks import HEARD, OWN, Note, Track, Tracks
 
 Pcm = NDArray[np.int16]
@@ -137,6 +137,28 @@ class Taps:
         self._fill[at] += 1
         for full in at[self._fill[at] >= self._limit[at]]:
             self._flush(int(full), now_ns)
+
+    def steady(self, plan: Plan) -> bool:
+        """Whether :meth:`record_stretch` may stand for :meth:`record` as long as nothing changes."""
+        return not self._of_leg.any() and self._tracks.steady(plan, self._running)
+
+    def record_stretch(self, plan: Plan, layout: Layout, mix: Pcm, now_ns: int) -> None:
+        """Many ticks as :meth:`record`: ``mix`` (mixes, K * S); ``now_ns`` is the first of K ticks."""
+        ticks = mix.shape[1] // FRAME
+        at = np.flatnonzero(self._running)
+        for place, source in zip(at.tolist(), sums_of(plan, layout, self._row[at]).tolist(), strict=True):
+            done = 0
+            while done < ticks:
+                fill = int(self._fill[place])
+                count = min(int(self._limit[place]) - fill, ticks - done)
+                sound = mix[source, done * FRAME : (done + count) * FRAME] if source >= 0 else np.int16(0)
+                self._block[place, fill : fill + count].reshape(-1)[:] = sound
+                self._fill[place] += count
+                done += count
+                if self._fill[place] >= self._limit[place]:
+                    self._flush(place, now_ns + (done - 1) * TICK_NS)
+        if at.size:
+            self._tracks.pass_ticks(ticks)
 
     def _record_legs(self, at: Index, plan: Plan, layout: Layout, mix: Pcm) -> None:
         state = self._state

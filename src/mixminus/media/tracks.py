@@ -151,6 +151,22 @@ class Tracks:
         if self._ticks % LOSS_TICKS == 0:
             self._lost(on, fill)
 
+    def steady(self, plan: Plan, running: NDArray[np.bool_]) -> bool:
+        """Whether :meth:`record` would find nothing to keep and nothing to note as long as nothing changes."""
+        if not self._noted:
+            return True
+        pairs, state = self._pairs, self._state
+        if plan is not self._plan or any(self._slots.values()) or self._fixed:
+            return False
+        on = running[pairs.place]
+        known = (state.speaking[pairs.source] == pairs.spoke) | ~on
+        return bool(known.all() and np.array_equal(state.concealed[pairs.source], pairs.concealed))
+
+    def pass_ticks(self, ticks: int) -> None:
+        """In place of so many :meth:`record` while :meth:`steady`."""
+        if self._noted:
+            self._ticks += ticks
+
     def put(self, places: Index, name: str, tick: Index, pcm: Pcm) -> None:
         """One frame, (N, S), of a track of that name for each of N taps."""
         slot = np.array([self._slot(int(place), name) for place in places], np.intp)

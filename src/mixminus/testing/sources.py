@@ -112,12 +112,15 @@ class Mouth:
 
     def frame(self) -> Samples:
         """The next 160 samples, shape (160,)."""
+        return self.take(FRAME)
+
+    def take(self, wanted: int) -> Samples:
+        """The next samples, shape (wanted,)."""
         out: list[Samples] = []
-        wanted = FRAME
         while wanted:
             sound = self._queue[0] if self._queue else self._looped
             if not len(sound):
-                out.append(self._quiet[:wanted])
+                out.append(self._quiet if wanted == FRAME else np.zeros(wanted, np.int16))
                 break
             piece = sound[self._position : self._position + wanted]
             out.append(piece)
@@ -128,3 +131,17 @@ class Mouth:
                 if self._queue:
                     self._queue.popleft()
         return out[0] if len(out) == 1 else np.concatenate(out)
+
+    def peek(self, wanted: int) -> Samples:
+        """The same as :meth:`take`, without taking them."""
+        queue, position = self._queue, self._position
+        self._queue = queue.copy()
+        try:
+            return self.take(wanted)
+        finally:
+            self._queue, self._position = queue, position
+
+    @property
+    def frames_left(self) -> int:
+        """Frames until everything to be said once has been said; 0: there is nothing."""
+        return -(-(sum(len(sound) for sound in self._queue) - self._position * bool(self._queue)) // FRAME)

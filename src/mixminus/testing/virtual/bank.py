@@ -8,15 +8,20 @@ import numpy as np
 
 from mixminus.clock import Clock
 from mixminus.media.batch import Bytes, DatagramBatch, PacketBatch, pack_address
+from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
 from mixminus.media.protocol import Command
 from mixminus.rtp.packet import RtpHeader
 from mixminus.sdp.answer import MediaPlan
 from mixminus.testing.audio import PhoneAudio
-from mixminus.testing.sources import Mouth
+from mixminus.testing.sources import FRAME, Mouth
 from mixminus.testing.virtual.tape import LAWS, Tape
 
 _FIRST_PORT = 40000
+MOST_TICKS = 250
+"""Of one stretch."""
+MOST_FRAMES = 6000
+"""Of all phones together in one stretch."""
 
 
 class BankAudio(PhoneAudio):
@@ -73,6 +78,50 @@ class BankAudio(PhoneAudio):
         if not self.loses or self._random.random() >= self.loses:
             self.out.append(header.pack() + payload)
 
+    @property
+    def sends(self) -> bool:
+        return self._plan is not None and self._plan.send and self._plan.remote is not None
+
+    @property
+    def regular(self) -> bool:
+        """Whether it goes on with one packet of sound per tick."""
+        return self.sent > 0 and not self.pressing and not self.loses
+
+    @property
+    def frames_left(self) -> int:
+        """Frames for which what it says does not come to an end."""
+        return self.mouth.frames_left or MOST_TICKS
+
+    def peek(self, ticks: int) -> Bytes:
+        """(ticks * S,) what it will send."""
+        assert self._plan is not None
+        return g711.ENCODE[LAWS[self._plan.codec]][self.mouth.peek(ticks * FRAME).view(np.uint16)]
+
+    def head(self, heads: PacketBatch, codes: Bytes, ports: dict[int, int]) -> None:
+        """Add its next packet."""
+        plan = self._plan
+        assert plan is not None and plan.remote is not None
+        header = RtpHeader(plan.payload_type, self._sequence, self._timestamp, self._ssrc, False)
+        heads.append(header.pack() + codes[:FRAME].tobytes(), self.raw, ports[plan.remote[1]])
+
+    def skip(self, ticks: int, codes: Bytes, first_ns: int) -> None:
+        """It has sent ``codes`` in ``ticks`` packets."""
+        assert self._plan is not None
+        self.mouth.take(ticks * FRAME)
+        self._sequence = (self._sequence + ticks) % (1 << 16)
+        self._timestamp = (self._timestamp + ticks * FRAME) % (1 << 32)
+        self.sent += ticks
+        self._gap = max(0, self._gap - ticks)
+        self.said.append(first_ns, LAWS[self._plan.codec], codes)
+        if not self.mouth.talking:
+            self.quiet.set()
+
+    def hears(self, codes: Bytes, first_ns: int) -> None:
+        """``codes`` came, one packet per tick."""
+        plan = self._plan
+        if plan is not None and plan.receive:
+            self.ear.append(first_ns, LAWS[plan.codec], codes)
+
     def takes(self, sent: DatagramBatch, index: int, port: int, now_ns: int) -> None:
         """Datagram ``index`` of a batch, from the server's ``port``: sound to the tape, the rest as on a socket."""
         plan = self._plan
@@ -95,6 +144,7 @@ class Bank:
         self.on_command: Callable[[Command], None] = lambda command: None
         self._by_address: dict[bytes, BankAudio] = {}
         self._next_port = _FIRST_PORT
+        self._heads = PacketBatch(16)
 
     def add(self, audio: BankAudio, host: str) -> tuple[str, int]:
         address = (host, self._next_port)
@@ -137,5 +187,26 @@ class Bank:
                 audio.takes(sent, index, ports[sent.port[index]], now_ns)
 
     def stretch(self, engine: Engine, first_ns: int, ticks: int) -> int:
-        """Let up to ``ticks`` pass in one go; returns how many did, 0 if they must be taken one by one."""
-        return 0
+        """Let up to ``ticks`` pass in one go; returns how many did, 0 if the next must be taken by itself."""
+        ticks = min(ticks, MOST_TICKS, MOST_FRAMES // max(1, len(self.sending)))
+        talking = [audio for audio in self.sending if audio.sends]
+        ticks = min([ticks, *(audio.frames_left for audio in talking)])
+        if ticks < 2 or not all(audio.regular for audio in talking):
+            return 0
+        sound = np.stack([audio.peek(ticks) for audio in talking]) if talking else np.zeros((0, 0), np.uint8)
+        if self._heads.length.size < len(talking):
+            self._heads = PacketBatch(2 * len(talking))
+        self._heads.count = 0
+        for audio, codes in zip(talking, sound, strict=True):
+            audio.head(self._heads, codes, self.ports)
+        sent = engine.many_ticks(first_ns, self._heads, sound, ticks)
+        if sent is None:
+            return 0
+        for audio, codes in zip(talking, sound, strict=True):
+            audio.skip(sent.ticks, codes[: sent.ticks * FRAME], first_ns)
+        addresses = sent.batch.address
+        for index, row in enumerate(sent.payload_row.tolist()):
+            hearer = self._by_address.get(addresses[index].tobytes())
+            if hearer is not None:
+                hearer.hears(sent.payload[row], first_ns)
+        return sent.ticks

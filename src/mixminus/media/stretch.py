@@ -1,0 +1,258 @@
+"""Many ticks in one pass, for virtual time: the same sound, counters and state as tick by tick, only cheaper.
+
+A stretch is taken only while every running stream goes on regularly (the next packet of each, one per tick) and nothing
+else happens: nobody starts or stops speaking, no key, no change of plan, no player at its end, no delay given back.
+Whatever is not so ordinary ends the stretch before it, and is left to :meth:`mixminus.media.engine.Engine.tick`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.media import level, playout
+from mixminus.media.batch import DatagramBatch
+from mixminus.media.codecs import g711
+from mixminus.media.ingest import MAX_DELAY
+from mixminus.media.matrix import Index
+from mixminus.media.mix import LAWS, Layout
+from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, MediaState
+
+Pcm = NDArray[np.int16]
+Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+MOST_SAMPLES: Final = 1 << 19
+"""Of all streams together in one stretch: what stays in the cache."""
+_OVERFULL: Final = MAX_DELAY + FRAME_SLOTS
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The next packet of every stream, (P,) each, and what each would send in this and the coming ticks."""
+
+    row: Index
+    sequence: NDArray[np.uint16]
+    timestamp: NDArray[np.uint32]
+    ssrc: NDArray[np.uint32]
+    sound: Bytes
+    """(P, K * S) payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that may be mixed: rows (N,), and their samples (N, K * S), zero where they are not active."""
+
+    row: Index
+    sound: Pcm
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What went out: to datagram ``d`` of ``batch`` (its address is what counts) went ``payload[payload_row[d]]``."""
+
+    ticks: int
+    batch: DatagramBatch
+    payload: Bytes
+    """(Q, ticks * S)."""
+    payload_row: Index
+
+
+def is_regular(state: MediaState, heads: Heads, tick: int) -> bool:
+    """Whether every running stream goes on with ``heads`` as it should, and has nothing to make up for."""
+    row = heads.row
+    running = np.flatnonzero(state.started)
+    if running.size != row.size or not np.array_equal(running, np.sort(row)):
+        return False
+    step = (heads.sequence - state.sequence[row]).view(np.int16)
+    ahead = (heads.timestamp - state.timestamp[row]).view(np.int32)
+    end, play = state.end[row], state.play[row]
+    good = (
+        (state.ssrc[row] == heads.ssrc)
+        & (step == 1)
+        & (ahead == FRAME)
+        & (state.newest[row] + FRAME_SLOTS == end)
+        & (end >= play)
+        & (end + FRAME_SLOTS - play <= _OVERFULL)
+        & (state.quiet_to[row] != FOREVER)
+        & (state.hold[row] == 0)
+        & (state.good[row] == play - 1)
+        & (state.jitter[row] == 0)
+        & (state.transit[row] == np.uint32(tick * FRAME & 0xFFFFFFFF) - heads.timestamp)
+        & (state.faked_at[row] < tick - playout.MEMORY)
+    )
+    if not good.all():
+        return False
+    number, waiting = _waiting(state, row)
+    return bool((state.stamp[row[:, None], number % SLOTS] == number)[waiting].all())
+
+
+def _waiting(state: MediaState, row: Index) -> tuple[NDArray[np.int64], Flags]:
+    """(P, J) slot numbers from the next to be played on, and which of them have been received."""
+    play = state.play[row]
+    number = play[:, None] + np.arange(max(0, int((state.end[row] - play).max(initial=0))))
+    return number, number < state.end[row, None]
+
+
+def most_ticks(state: MediaState, row: Index, tick: int, wanted: int) -> int:
+    """Ticks before one in which delay would be given back; the first is ``tick``."""
+    lag = state.end[row] - state.play[row]
+    slack = np.minimum(state.slack[row], lag)
+    due = (-(row + tick)) % playout.WINDOW
+    gives = (np.where(due == 0, state.slack[row], slack) - FRAME_SLOTS > 0) & (slack < SLOTS)
+    limit = min(wanted, max(1, MOST_SAMPLES // (FRAME * max(1, row.size))))
+    return min(limit, int(due[gives].min(initial=limit)))
+
+
+def played(state: MediaState, heads: Heads, ticks: int) -> Pcm:
+    """(P, ticks * S) samples that are played: what waits in the ring, then what comes."""
+    row, size = heads.row, ticks * FRAME
+    lag = (state.end[row] - state.play[row]) * SLOT
+    codes = np.empty((row.size, size), np.uint8)
+    for delay in np.unique(lag).tolist():
+        of = np.flatnonzero(lag == delay)
+        if delay:
+            number = state.play[row[of], None] + np.arange(delay // SLOT)
+            before = state.ring[row[of, None], number % SLOTS].reshape(of.size, delay)
+            codes[of, : min(delay, size)] = before[:, :size]
+        codes[of, delay:] = heads.sound[of, : max(0, size - delay)]
+    pcm = np.empty(codes.shape, np.int16)
+    law = state.law[row]
+    for one in LAWS:
+        of = np.flatnonzero(law == one)
+        if of.size == row.size:
+            return g711.decode(one, codes)
+        if of.size:
+            pcm[of] = g711.decode(one, codes[of])
+    return pcm
+
+
+@dataclass(slots=True)
+class Judged:
+    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud."""
+
+    active: Flags
+    hangover: NDArray[np.int16]
+    loud: NDArray[np.bool_]
+
+
+def judge(state: MediaState, row: Index, pcm: Pcm) -> Judged:
+    """The voice gate over all ticks; ``pcm`` (H, K, S)."""
+    peak = np.maximum(pcm.max(axis=2), np.negative(pcm.min(axis=2), dtype=np.int32))
+    ticks = np.arange(pcm.shape[1])
+    last = np.maximum.accumulate(np.where(peak > level.GATE_PEAK, ticks, -1), axis=1)
+    kept = np.maximum(state.hangover[row, None].astype(np.int64) - 1 - ticks, 0)
+    hangover = np.where(last >= 0, np.maximum(level.HANGOVER - (ticks - last), 0), kept)
+    sound = pcm.astype(np.float32)
+    loud = np.einsum("hks,hks->hk", sound, sound) > level.SPEECH_RMS**2 * FRAME
+    return Judged(hangover > 0, hangover.astype(np.int16), loud)
+
+
+def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:
+    """Ticks before the first in which somebody starts or stops speaking."""
+    ticks = loud.shape[1]
+    for at, leg in enumerate(row.tolist()):
+        ticks = _until_change(loud[at, :ticks], int(state.loud[leg]), int(state.quiet[leg]), bool(state.speaking[leg]))
+    return ticks
+
+
+def _until_change(loud: Flags, rise: int, quiet: int, speaking: bool) -> int:
+    size = int(loud.size)
+    if loud.all():
+        return size if speaking else min(size, max(0, level.START_TICKS - rise - 1))
+    if not loud.any() and not speaking:
+        return size
+    for tick, on in enumerate(loud.tolist()):
+        rise = min(rise + 1, level.START_TICKS) if on else max(rise - 1, 0)
+        quiet = 0 if on else min(quiet + 1, level.STOP_TICKS)
+        if (not speaking and rise >= level.START_TICKS) or (speaking and quiet >= level.STOP_TICKS):
+            return tick
+    return size
+
+
+def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
+    """Bring the counters of every row over ``loud``'s ticks; nobody changes his mind in them."""
+    ticks = loud.shape[1]
+    rise, quiet = state.loud.astype(np.int64), state.quiet.astype(np.int64)
+    silent = np.ones(state.capacity, np.bool_)
+    silent[row] = False
+    rise[silent] = np.maximum(rise[silent] - ticks, 0)
+    quiet[silent] = np.minimum(quiet[silent] + ticks, level.STOP_TICKS)
+    steady = loud.all(axis=1)
+    rise[row[steady]] = np.minimum(rise[row[steady]] + ticks, level.START_TICKS)
+    quiet[row[steady]] = 0
+    mute = ~loud.any(axis=1)
+    rise[row[mute]] = np.maximum(rise[row[mute]] - ticks, 0)
+    quiet[row[mute]] = np.minimum(quiet[row[mute]] + ticks, level.STOP_TICKS)
+    for at in np.flatnonzero(~steady & ~mute).tolist():
+        up, still = int(rise[row[at]]), int(quiet[row[at]])
+        for on in loud[at].tolist():
+            up = min(up + 1, level.START_TICKS) if on else max(up - 1, 0)
+            still = 0 if on else min(still + 1, level.STOP_TICKS)
+        rise[row[at]], quiet[row[at]] = up, still
+    state.loud[:], state.quiet[:] = rise, quiet
+
+
+def mix(layout: Layout, source: Sources, capacity: int) -> Pcm:
+    """(mixes, K * S): every sum, then every sum less an own sound."""
+    frame, size = source.sound, source.sound.shape[1]
+    place = np.zeros(capacity, np.intp)
+    place[source.row] = np.arange(source.row.size)
+    total = np.empty((layout.sums, size), np.int32)
+    for at, rows in enumerate(layout.crowds):
+        np.sum(frame[place[rows]], axis=0, dtype=np.int32, out=total[at])
+    base = len(layout.crowds)
+    for rank, rows in enumerate(layout.ranks):
+        if rank == 0:
+            total[base : base + rows.size] = frame[place[rows]]
+        else:
+            total[base : base + rows.size] += frame[place[rows]]
+    out = np.empty((layout.mixes, size), np.int16)
+    for at, (whole, own) in enumerate(zip(layout.own_sum.tolist(), layout.own_row.tolist(), strict=True)):
+        np.clip(total[whole] - frame[place[own]], -32768, 32767, out=out[layout.sums + at], casting="unsafe")
+    np.clip(total, -32768, 32767, out=out[: layout.sums], casting="unsafe")
+    return out
+
+
+def encode(layout: Layout, mixes: Pcm) -> Bytes:
+    """(Q, K * S): the silences of the laws, then every mix in every law in which it is needed."""
+    count = len(LAWS) + sum(needed.size for _, needed in layout.encode)
+    payload = np.empty((count, mixes.shape[1]), np.uint8)
+    for at, law in enumerate(LAWS):
+        payload[at] = g711.SILENCE[law]
+    done = len(LAWS)
+    for law, needed in layout.encode:
+        for one in needed.tolist():
+            g711.encode(law, mixes[one : one + 1], payload[done : done + 1])
+            done += 1
+    return payload
+
+
+def go_on(state: MediaState, heads: Heads, ticks: int, tick: int) -> None:
+    """The streams' state after ``ticks`` regular packets each; the first tick was ``tick``."""
+    row, slots = heads.row, ticks * FRAME_SLOTS
+    lag = state.end[row] - state.play[row]
+    due = ((-(row + tick)) % playout.WINDOW) < ticks
+    state.slack[row] = np.where(due, lag, np.minimum(state.slack[row], lag))
+    _keep_last(state, heads, ticks)
+    for name in ("received", "expected"):
+        getattr(state, name)[row] += ticks
+    state.sequence[row] += np.uint16(ticks)
+    state.timestamp[row] += np.uint32(ticks * FRAME)
+    for name in ("newest", "end", "play"):
+        getattr(state, name)[row] += slots
+    state.good[row] = state.play[row] - 1
+
+
+def _keep_last(state: MediaState, heads: Heads, ticks: int) -> None:
+    """Of the payloads, only as many as the ring can hold."""
+    kept = min(ticks * FRAME_SLOTS, SLOTS)
+    end = state.end[heads.row, None] + ticks * FRAME_SLOTS
+    number = end - kept + np.arange(kept)
+    place = number % SLOTS
+    begin = ticks * FRAME - kept * SLOT
+    state.ring[heads.row[:, None], place] = heads.sound[:, begin : ticks * FRAME].reshape(-1, kept, SLOT)
+    state.stamp[heads.row[:, None], place] = number
