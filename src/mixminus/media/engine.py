@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
-from mixminus.media import ingest, level, playout, protocol
+from mixminus.media import ingest, level, playout, protocol, stretch
 from mixminus.media.batch import DatagramBatch, PacketBatch
 from mixminus.media.control import Control
 from mixminus.media.demux import Demux
@@ -17,7 +17,7 @@ from mixminus.media.matrix import build_plan
 from mixminus.media.mix import Mixer, lay_out
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import LoadPrompt, Players
-from mixminus.media.state import MediaState
+from mixminus.media.state import FRAME, MediaState
 from mixminus.media.tap import OpenTap, Taps, TapSink
 from mixminus.rtp.packet import parse_headers
 
@@ -104,6 +104,66 @@ class Engine:
         for player in ended:
             self._events += self._control.stop_play(self._state.names[player], now_ns)
         return self._packetiser.batch
+
+    def many_ticks(self, now_ns: int, packets: PacketBatch, sound: NDArray[np.uint8], most: int) -> stretch.Sent | None:
+        """Up to ``most`` ticks in one pass, the first at ``now_ns``; None if the next must be taken by :meth:`tick`.
+
+        ``packets``: the next packet of every stream; ``sound``: (P, most * S) the payload of that and of the ones that
+        would follow. What is left of it is to be given again.
+        """
+        state, tick = self._state, self._tick + 1
+        restless = state.masks_changed or state.routes_changed or state.capacity != self._capacity
+        if restless or self._packetiser.sending_keys or self._readers.holding or not self._taps.steady(self._plan):
+            return None
+        heads = self._heads(now_ns, packets, sound)
+        if heads is None or not stretch.is_regular(state, heads, tick):
+            return None
+        most = min(stretch.most_ticks(state, heads.row, tick, most), self._players.ticks_left())
+        return self._go(heads, most, now_ns) if most > 0 else None
+
+    def _heads(self, now_ns: int, packets: PacketBatch, sound: NDArray[np.uint8]) -> stretch.Heads | None:
+        headers = parse_headers(packets.data[: packets.count], packets.length[: packets.count])
+        row, latched = self._demux.find(packets, headers, now_ns)
+        self._events += latched
+        known, _ = ingest.sort_out(self._state, headers, row)
+        usual = known.row.size == packets.count and known.audio.all() and (known.size == FRAME).all()
+        if latched or not usual:
+            return None
+        return stretch.Heads(known.row, known.sequence, known.timestamp, known.ssrc, sound)
+
+    def _go(self, heads: stretch.Heads, most: int, now_ns: int) -> stretch.Sent | None:
+        state, tick = self._state, self._tick + 1
+        pcm = stretch.played(state, heads, most)
+        heard = np.flatnonzero(state.talk[heads.row] != 0)
+        rows = heads.row[heard]
+        if np.setdiff1d(np.flatnonzero(state.speaking), rows).size:
+            return None
+        sounds = pcm[heard].reshape(heard.size, most, FRAME)
+        judged = stretch.judge(state, rows, sounds)
+        ticks = stretch.quiet_ticks(state, rows, judged.loud)
+        if not ticks:
+            return None
+        sounds, active = sounds[:, :ticks], judged.active[:, :ticks]
+        stretch.count_speech(state, rows, judged.loud[:, :ticks])
+        stretch.go_on(state, heads, ticks, tick)
+        state.active[:] = False
+        state.hangover[rows], state.active[rows] = judged.hangover[:, ticks - 1], active[:, -1]
+        state.frame[rows] = sounds[:, -1]
+        players, played = self._players.play_ticks(ticks)
+        state.frame[players] = played[:, -FRAME:]
+        gated = (sounds * active[:, :, None]).reshape(rows.size, -1)
+        source = stretch.Sources(np.concatenate((rows, players)), np.concatenate((gated, played)))
+        self._tick += ticks
+        return self._send(source, np.concatenate((active.any(axis=1), np.ones(players.size, np.bool_))), now_ns, ticks)
+
+    def _send(self, source: stretch.Sources, ever: NDArray[np.bool_], now_ns: int, ticks: int) -> stretch.Sent:
+        sounding = np.zeros(self._state.capacity, np.bool_)
+        sounding[source.row] = ever
+        layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
+        mixes = stretch.mix(layout, source, self._state.capacity)
+        self._taps.record_stretch(self._plan, layout, mixes, now_ns)
+        self._packetiser.skip(ticks)
+        return stretch.Sent(ticks, self._packetiser.batch, stretch.encode(layout, mixes), layout.payload)
 
     def events(self) -> list[protocol.Event]:
         """What happened since the last call, in order."""
