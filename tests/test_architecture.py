@@ -36,7 +36,7 @@ SHELLS = frozenset(
         "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports", "media/spool",
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
-        "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/lines",
+        "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings", "calls/lines",
         "calls/mpc/carry_out", "calls/leg/carry_out",
         "webhooks/deliver", "webhooks/documents",
     }

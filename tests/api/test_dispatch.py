@@ -62,10 +62,6 @@ async def test_a_wrong_verb_on_a_known_path_says_what_it_takes(ask: Browser) -> 
         ("DELETE", "Request/0815/"),
         ("GET", ""),
         ("POST", "Number/15557654321/"),
-        ("POST", "MultiPartyCall/name_x/Participant/1/Record/"),
-        ("DELETE", "MultiPartyCall/name_x/Participant/1/Record/"),
-        ("POST", "MultiPartyCall/name_x/Participant/1/Record/Pause/"),
-        ("POST", "MultiPartyCall/name_x/Participant/1/Record/Resume/"),
     ],
 )
 async def test_what_is_not_served_says_so(ask: Browser, method: str, path: str) -> None:

@@ -41,7 +41,8 @@ ROUTES = Routes(OPERATIONS)
         ),
         ("Recording/abc", "Recording/{recording_id}", {"recording_id": "abc"}),
         ("Recording/abc.mp3", "Recording/{recording_id}.{format}", {"recording_id": "abc", "format": "mp3"}),
-        ("Recording/abc.ogg", "Recording/{recording_id}", {"recording_id": "abc.ogg"}),
+        ("Recording/abc.ogg", "Recording/{recording_id}.{format}", {"recording_id": "abc", "format": "ogg"}),
+        ("Recording/abc/Timeline", "Recording/{recording_id}/Timeline", {"recording_id": "abc"}),
     ],
 )
 def test_paths(rest: str, template: str, segments: dict[str, str]) -> None:

@@ -15,7 +15,17 @@ import pytest_asyncio
 import uvicorn
 
 from api.world import MAIN, SUB, TOKENS, World
-from mixminus.calls.commands import ActivateMpc, AddParticipant, Callback, MpcRef, UpdateParticipants
+from mixminus.calls.commands import (
+    ActivateMpc,
+    AddParticipant,
+    Callback,
+    MpcRef,
+    PauseParticipantRecording,
+    Requester,
+    ResumeParticipantRecording,
+    StopParticipantRecording,
+    UpdateParticipants,
+)
 from mixminus.calls.model import Role
 
 Sdk = Callable[..., Any]
@@ -134,10 +144,21 @@ async def test_recording(world: World, client: Any, base: str) -> None:
     assert (await sdk(client.recordings.list, mpc_uuid=mpc.id)).objects == []
 
 
-async def test_participant_recording_says_that_it_is_not_there_yet(world: World, client: Any) -> None:
+async def test_participant_recording(world: World, client: Any) -> None:
     world.mpc_row("room")
-    with pytest.raises(plivo.exceptions.ResourceNotFoundError, match="not implemented yet by mixminus"):
-        await sdk(client.multi_party_calls.start_participant_recording, "1001", friendly_name="room")
+    calls = client.multi_party_calls
+    started = await sdk(calls.start_participant_recording, "1001", friendly_name="room", file_format="wav")
+    assert started.message == "MPC: room participant record started"
+    assert started.recording_url.endswith(f"/Recording/{started.recording_id}.wav")
+    for change in (calls.pause_participant_recording, calls.resume_participant_recording):
+        await sdk(change, "1001", friendly_name="room")
+    await sdk(calls.stop_participant_recording, "1001", friendly_name="room", record_track_type="participant")
+    by, mpc = Requester(MAIN), MpcRef(name="room")
+    assert world.commands[1:] == [
+        PauseParticipantRecording(by=by, mpc=mpc, member="1001"),
+        ResumeParticipantRecording(by=by, mpc=mpc, member="1001"),
+        StopParticipantRecording(by=by, mpc=mpc, member="1001", track_type="participant"),
+    ]
 
 
 async def test_applications_and_endpoints(client: Any) -> None:

@@ -33,6 +33,7 @@ from mixminus.calls.commands import (
     Result,
     ResumeRecording,
     SoundQueued,
+    StartParticipantRecording,
     StartRecording,
     StartSound,
     StopRecording,
@@ -220,6 +221,10 @@ class World:
             case StartRecording():
                 row = self.record(mpc, command.file_format)
                 return RecordingStarted(row.id, row.format, mpc.id, mpc.friendly_name)
+            case StartParticipantRecording():
+                row = self.record(mpc, command.file_format, member_id=command.member, track_type=command.track_type)
+                also = self.mint.uuid() if command.track_type == "both" else ""
+                return RecordingStarted(row.id, row.format, mpc.id, mpc.friendly_name, also)
             case StopRecording():
                 self._running(mpc)
                 self._change(MpcRow, mpc.id, recording="not-recording")

@@ -16,8 +16,10 @@ from mixminus.api import (
     members,
     multi_party_calls,
     numbers,
+    participant_recordings,
     participants,
     recordings,
+    renderings,
     unserved,
 )
 from mixminus.api.dispatch import Dispatcher
@@ -28,8 +30,10 @@ from mixminus.api.ports import Ports
 OPERATIONS: tuple[Operation, ...] = (
     *multi_party_calls.OPERATIONS,
     *participants.OPERATIONS,
+    *participant_recordings.OPERATIONS,
     *members.OPERATIONS,
     *recordings.OPERATIONS,
+    *renderings.OPERATIONS,
     *keeping.OPERATIONS,
     *applications.OPERATIONS,
     *endpoints.OPERATIONS,

@@ -22,12 +22,12 @@ from mixminus.api import parameters as p
 from mixminus.api import render
 from mixminus.api.auth import authenticate
 from mixminus.api.body import MAX_BODY, Pairs, fold, read_body, read_query
+from mixminus.api.files import RangeNotSatisfiable
 from mixminus.api.limit import TooManyRequests
 from mixminus.api.operations import Answer, ApiRequest, FileAnswer, Operation
 from mixminus.api.paths import Route, Routes, split_account
 from mixminus.api.ports import Ports
 from mixminus.api.reading import Reader, read_callback
-from mixminus.api.recordings import RangeNotSatisfiable
 from mixminus.calls.commands import Callback, Requester
 from mixminus.errors import (
     MediaError,

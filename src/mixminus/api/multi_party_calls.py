@@ -21,6 +21,7 @@ from mixminus.calls.commands import (
     MpcRef,
     PauseRecording,
     RecordingStarted,
+    RecordingWishes,
     Requester,
     ResumeRecording,
     StartRecording,
@@ -96,11 +97,11 @@ async def start_recording(ports: Ports, request: ApiRequest) -> Answer:
     by, reader = request.requester, request.reader()
     callback = read_callback(reader, p.RECORDING_CALLBACK_URL, p.RECORDING_CALLBACK_METHOD, "POST") or Callback()
     file_format: Literal["mp3", "wav"] = reader.take(p.FILE_FORMAT, "mp3")
-    reader.optional(p.TRANSCRIPT)
-    reader.optional(p.TRANSCRIPTION_URL)
+    wishes = read_wishes(ports, reader)
     reader.check()
+    mpc = mpc_ref(request.segments["mpc"])
     started = await ports.apply(
-        StartRecording(by=by, mpc=mpc_ref(request.segments["mpc"]), file_format=file_format, callback=callback)
+        StartRecording(by=by, mpc=mpc, file_format=file_format, callback=callback, wishes=wishes)
     )
     assert isinstance(started, RecordingStarted)
     url = render.recording_url(ports.public_url, by.account, started.recording_id, started.file_format)
@@ -110,6 +111,19 @@ async def start_recording(ports: Ports, request: ApiRequest) -> Answer:
         render.RecordingBegun(
             message=f"MPC: {started.mpc_name} record started", recording_id=started.recording_id, recording_url=link
         ),
+    )
+
+
+def read_wishes(ports: Ports, reader: Reader) -> RecordingWishes:
+    """How a recording is to be taken. A transcript nobody can make is refused at once."""
+    transcript = reader.take(p.TRANSCRIPT, False)
+    if transcript and ports.no_transcripts:
+        reader.note("transcript", ports.no_transcripts)
+    return RecordingWishes(
+        tracks=reader.optional(p.RECORD_TRACKS),
+        pause_as=reader.optional(p.PAUSE_AS),
+        transcript=transcript,
+        transcription_url=reader.take(p.TRANSCRIPTION_URL, ""),
     )
 
 

@@ -11,15 +11,13 @@ from mixminus.api import values
 from mixminus.api.reading import Parameter
 from mixminus.calls.events import EVENT_GROUPS
 from mixminus.calls.model import Role
+from mixminus.recording.layouts import LAYOUTS, Layout
 from mixminus.sounds.speech import LONGEST_TEXT
 from mixminus.sounds.voices import pick
 
 T = TypeVar("T")
 
 NOT_YET_ACTING: dict[str, str] = {
-    "start_recording_audio_method": "as start_recording_audio",
-    "stop_recording_audio_method": "as stop_recording_audio",
-    "record_participant_track": "the whole call is recorded, not the single participant",
     "transcript": "recordings are not transcribed",
     "transcription_url": "recordings are not transcribed",
 }
@@ -189,8 +187,38 @@ ACTIVATE_STATUS = Parameter(
 )
 FILE_FORMAT = _format("file_format")
 DISABLE_STATE_CHANGE_SOUND = _boolean("disable_state_change_sound")
+PAUSE_AS: Parameter[Literal["cut", "silence", "tone"]] = Parameter(
+    "pause_as",
+    values.choice({word: word for word in ("cut", "silence", "tone")}),
+    "mixminus only: what a pause is in the file; default the setting pause_as.",
+    {"type": "string", "enum": ["cut", "silence", "tone"]},
+)
+RECORD_TRACKS: Parameter[Literal["mix", "all"]] = Parameter(
+    "record_tracks",
+    values.choice({"mix": "mix", "all": "all"}),
+    "mixminus only: all keeps a track for each voice, for other renderings; default the setting record_tracks.",
+    {"type": "string", "enum": ["mix", "all"]},
+)
+LAYOUT: Parameter[Layout] = Parameter(
+    "layout",
+    values.choice({layout: layout for layout in LAYOUTS}),
+    "mono (default); stereo: customers left, staff right; stems: a channel for each voice.",
+    {"type": "string", "enum": list(LAYOUTS)},
+)
+COACH = _boolean("coach", "false leaves out the voice of coaching supervisors. Default true.")
+RECORD_TRACK_TYPE: Parameter[Literal["participant", "all", "both"]] = Parameter(
+    "record_track_type",
+    values.choice({word: word for word in ("participant", "all", "both")}),
+    "participant: its voice alone; all: two channels, its voice and what it hears; both. Default all.",
+    {"type": "string", "enum": ["participant", "all", "both"]},
+)
 START_RECORDING_PARAMETERS: tuple[Parameter[Any], ...] = (
-    FILE_FORMAT, RECORDING_CALLBACK_URL, RECORDING_CALLBACK_METHOD, TRANSCRIPT, TRANSCRIPTION_URL,
+    FILE_FORMAT, RECORDING_CALLBACK_URL, RECORDING_CALLBACK_METHOD, TRANSCRIPT, TRANSCRIPTION_URL, RECORD_TRACKS,
+    PAUSE_AS,
+)  # fmt: skip
+START_PARTICIPANT_RECORDING_PARAMETERS: tuple[Parameter[Any], ...] = (
+    FILE_FORMAT, RECORDING_CALLBACK_URL, RECORDING_CALLBACK_METHOD, RECORD_TRACK_TYPE, TRANSCRIPT, TRANSCRIPTION_URL,
+    PAUSE_AS,
 )  # fmt: skip
 UPDATE_PARAMETERS: tuple[Parameter[Any], ...] = (MUTE, HOLD, COACH_MODE, DISABLE_STATE_CHANGE_SOUND)
 

@@ -10,7 +10,10 @@ from typing import Any, Protocol
 from mixminus.api.limit import RateLimit
 from mixminus.calls.commands import Command, Requester, Result
 from mixminus.clock import Clock, SystemClock
+from mixminus.errors import NotFound
 from mixminus.ids import Mint
+from mixminus.recording.layouts import Layout
+from mixminus.recording.rendering import Format
 from mixminus.recording.signed_urls import RecordingUrls, UrlSigner, new_secret
 from mixminus.settings import Number
 from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
@@ -94,6 +97,16 @@ class Registration:
     user_agent: str = ""
 
 
+class Render(Protocol):
+    """:meth:`mixminus.calls.renderings.Renderings.key`."""
+
+    async def __call__(self, row: RecordingRow, format: Format, layout: Layout, *, coach: bool) -> str | None: ...
+
+
+async def _no_renderings(row: RecordingRow, format: Format, layout: Layout, *, coach: bool) -> str | None:
+    raise NotFound(f"this recording is a {row.format} file, and other renderings are not made here")
+
+
 def _not_registered(username: str) -> Registration | None:
     return None
 
@@ -117,6 +130,10 @@ class Ports:
     clock: Clock = field(default_factory=SystemClock)
     mint: Mint = field(default_factory=Mint)
     rate_limit: RateLimit = field(default_factory=RateLimit)
+    rendering: Render = _no_renderings
+    """Another format or layout of a recording → its key, ``None`` while it is being made."""
+    no_transcripts: str = "recordings cannot be transcribed here; see the setting transcribe_model"
+    """Why there are none, and what to do about it; empty: there are."""
     recording_urls: RecordingUrls = field(
         default_factory=lambda: RecordingUrls(UrlSigner(new_secret(), lasting=timedelta(hours=24)))
     )

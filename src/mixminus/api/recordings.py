@@ -1,36 +1,23 @@
-"""Recordings: list, get, delete, and the file itself (API reference, section 6.2)."""
+"""Recordings: list, get, delete (API reference, section 6.2)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 
 from mixminus.api import parameters as p
 from mixminus.api import render
 from mixminus.api.multi_party_calls import time_bounds
-from mixminus.api.operations import Answer, ApiRequest, FileAnswer, Operation
+from mixminus.api.operations import Answer, ApiRequest, Operation
 from mixminus.api.paging import meta, read_page
 from mixminus.api.ports import Ports
 from mixminus.api.reading import Parameter
 from mixminus.api.visible import sees
 from mixminus.calls.commands import DeleteRecording
-from mixminus.errors import NotFound, RequestError
+from mixminus.errors import NotFound
 from mixminus.store.queries import DayBounds, RecordingFilter
 from mixminus.store.rows import RecordingRow
-
-
-class RangeNotSatisfiable(RequestError):
-    """The asked-for range lies behind the end of the file of ``size`` bytes (416)."""
-
-    status = 416
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"Range: the file has {size} bytes")
-        self.size = size
 
 
 async def find_recording(ports: Ports, request: ApiRequest) -> RecordingRow:
@@ -80,53 +67,14 @@ async def delete_recording(ports: Ports, request: ApiRequest) -> Answer:
     return Answer(204)
 
 
-async def get_file(ports: Ports, request: ApiRequest) -> FileAnswer:
-    """The audio: whole, one byte range, or 304; 404 with the recording's state until it is ready."""
+async def find_ready(ports: Ports, request: ApiRequest) -> RecordingRow:
+    """As :func:`find_recording`, and its file is there; else NotFound says what became of it."""
     row = await find_recording(ports, request)
-    if row.format != request.segments["format"]:
-        raise NotFound(f"this recording is a {row.format} file")
     if row.state == "failed":
         raise NotFound(f"this recording failed: {row.failure or 'no reason is known'}")
     if row.state != "ready":
         raise NotFound(f"this recording has no file yet: its state is {row.state}")
-    size = await run_in_threadpool(ports.files.size, row.file)
-    if size is None:
-        raise NotFound("the file of this recording is gone from the storage")
-    etag = f'"{row.sha256 or row.id}"'
-    shared = {"etag": etag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
-    if _names(request.headers.get("if-none-match", ""), etag):
-        return FileAnswer(304, shared)
-    asked = byte_range(request.headers, size, etag)
-    start, length = asked or (0, size)
-    headers = {**shared, "content-type": render.MEDIA_TYPES[row.format], "content-length": str(length)}
-    if asked is not None:
-        headers["content-range"] = f"bytes {start}-{start + length - 1}/{size}"
-    chunks = None if request.is_head else ports.files.read(row.file, start, length)
-    return FileAnswer(200 if asked is None else 206, headers, chunks)
-
-
-def byte_range(headers: Mapping[str, str], size: int, etag: str) -> tuple[int, int] | None:
-    """``Range`` as (start, length); ``None`` serves the whole file: no range, several, not bytes, malformed, or made
-    for another file (RFC 9110 sections 13.1.5 and 14.2). Raises :class:`RangeNotSatisfiable`.
-    """
-    match = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", headers.get("range", ""), re.ASCII | re.I)
-    condition = headers.get("if-range", etag).strip()
-    if match is None or condition != etag or match.groups() == ("", ""):
-        return None
-    first, last = match.groups()
-    if not first:
-        start, end = max(size - int(last), 0), size
-    else:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < start:
-            return None
-    if start >= size or start >= end:
-        raise RangeNotSatisfiable(size)
-    return start, end - start
-
-
-def _names(header: str, etag: str) -> bool:
-    return any(part.strip().removeprefix("W/") in ("*", etag) for part in header.split(","))
+    return row
 
 
 _LIST_PARAMETERS: tuple[Parameter[Any], ...] = (
@@ -158,14 +106,5 @@ OPERATIONS = (
         handler=delete_recording,
         summary="Delete a recording and its file",
         status=204,
-    ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}.{format}",
-        handler=get_file,
-        summary="The recording's audio; byte ranges are served",
-        status=200,
-        media_type="audio/*",
-        asynchronous=False,
     ),
 )

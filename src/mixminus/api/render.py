@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType, field
 from mixminus.calls.model import Role, Termination
 from mixminus.store.rows import ApplicationRow, EndpointRow, MemberRow, MpcRow, RecordingRow
 
-MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +106,13 @@ class SoundQueued(Message, frozen=True, kw_only=True):
 class RecordingBegun(Message, frozen=True, kw_only=True):
     recording_id: str
     recording_url: str
+
+
+class ParticipantRecordingBegun(RecordingBegun, frozen=True, kw_only=True):
+    """The last two with ``record_track_type`` ``both`` only: the recording of the voice alone."""
+
+    participant_recording_id: str | UnsetType = UNSET
+    participant_recording_url: str | UnsetType = UNSET
 
 
 class Recording(Body, frozen=True, kw_only=True):
