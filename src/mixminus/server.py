@@ -330,6 +330,7 @@ class Server:
             public_url=self.public_url,
             sip_domain=self.domain,
             registration=self._registration,
+            callbacks=self.store,
             speech_missing=lambda: self.speaker.missing,
             numbers=self.settings.number,
             clock=self.clock,

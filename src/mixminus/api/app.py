@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 import mixminus
 from mixminus.api import (
     applications,
+    callbacks,
     endpoints,
     keeping,
     members,
@@ -38,6 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *applications.OPERATIONS,
     *endpoints.OPERATIONS,
     *numbers.OPERATIONS,
+    *callbacks.OPERATIONS,
     *unserved.OPERATIONS,
 )
 

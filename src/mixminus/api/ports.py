@@ -20,10 +20,12 @@ from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,
+    AttemptRow,
     EndpointRow,
     HoldRow,
     MemberRow,
     MpcRow,
+    OutboxRow,
     ReceiptRow,
     RecordingRow,
 )
@@ -88,6 +90,18 @@ class Files(Protocol):
         """``length`` bytes of it from ``start``, in pieces."""
 
 
+class CallbackLog(Protocol):
+    """What was told to customers, and how that went; :class:`mixminus.store.db.Store` keeps it."""
+
+    async def callbacks(
+        self, account: str, *, sub_account: str | None = None, state: str | None = None, page: Page
+    ) -> Found[OutboxRow]: ...
+
+    async def outbox_row(self, row_id: str) -> OutboxRow | None: ...
+
+    async def attempts(self, outbox_id: str) -> tuple[AttemptRow, ...]: ...
+
+
 @dataclass(frozen=True)
 class Registration:
     """Where an endpoint is registered now. ``expires`` is in whole seconds from now."""
@@ -127,6 +141,8 @@ class Ports:
     speech_missing: Callable[[], str] = lambda: ""
     """Why no text can be spoken; empty when it can."""
     numbers: tuple[Number, ...] = ()
+    callbacks: CallbackLog | None = None
+    """``None``: nothing is kept of them."""
     clock: Clock = field(default_factory=SystemClock)
     mint: Mint = field(default_factory=Mint)
     rate_limit: RateLimit = field(default_factory=RateLimit)

@@ -128,6 +128,97 @@ def demo(
     raise typer.Exit(run_demo(recordings))
 
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Show it again every second, until interrupted.")]
+Elsewhere = Annotated[
+    str | None,
+    typer.Option(
+        "--http",
+        metavar="HOST:PORT",
+        help="A server elsewhere, https:// before it for TLS; credentials from PLIVO_AUTH_ID, PLIVO_AUTH_TOKEN.",
+    ),
+]
+CallbackId = Annotated[str, typer.Argument(metavar="ID", help="As 'mixminus webhooks' shows it.")]
+
+
+@app.command()
+def calls(
+    data: Data = None,
+    http: Elsewhere = None,
+    ended: Annotated[bool, typer.Option("--ended", help="The last 20 that have ended too.")] = False,
+    as_json: Json = False,
+    watch: Watch = False,
+) -> None:
+    """Show the multiparty calls that are live, who is in them, and whether they are recorded."""
+    from mixminus.cli.calls import calls as show_calls
+
+    raise typer.Exit(show_calls(data, http, ended=ended, as_json=as_json, watch=watch))
+
+
+webhooks = typer.Typer(
+    help="Show what was said to your application: attempts, latency, answers. Send one again, or check a signature.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(webhooks, name="webhooks")
+
+
+@webhooks.callback(invoke_without_command=True)
+def list_webhooks(
+    context: typer.Context,
+    data: Data = None,
+    http: Elsewhere = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only those: pending, delivered or gave_up.")
+    ] = None,
+    last: Annotated[int, typer.Option(metavar="N", help="How many.", min=1, max=1000)] = 20,
+    as_json: Json = False,
+    watch: Watch = False,
+) -> None:
+    """Show the last callbacks, newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    from mixminus.cli.webhooks import webhooks as show_webhooks
+
+    raise typer.Exit(show_webhooks(data, http, state=state, last=last, as_json=as_json, watch=watch))
+
+
+@webhooks.command("show")
+def show_webhook(callback_id: CallbackId, data: Data = None, http: Elsewhere = None, as_json: Json = False) -> None:
+    """Show one callback, every attempt and what was answered."""
+    from mixminus.cli.webhooks import callback
+
+    raise typer.Exit(callback(data, http, callback_id, as_json=as_json))
+
+
+@webhooks.command("redeliver")
+def redeliver_webhook(callback_id: CallbackId, data: Data = None, http: Elsewhere = None) -> None:
+    """Send one again, under its old X-Mixminus-Event-Id."""
+    from mixminus.cli.webhooks import redeliver
+
+    raise typer.Exit(redeliver(data, http, callback_id))
+
+
+@webhooks.command("verify-signature")
+def verify_signature(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Exactly as it was requested, query included.")],
+    nonce: Annotated[str, typer.Option(help="X-Plivo-Signature-V3-Nonce of the request.")],
+    signature: Annotated[str, typer.Option(help="X-Plivo-Signature-V3 of the request, or what your code made.")] = "",
+    method: Annotated[str, typer.Option(help="GET or POST.")] = "POST",
+    form: Annotated[
+        list[str] | None, typer.Option(metavar="BODY", help="The POST body as sent, or NAME=VALUE; may be repeated.")
+    ] = None,
+    token: Annotated[
+        str, typer.Option(envvar="PLIVO_AUTH_TOKEN", help="The account's token.", show_default=False)
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Why does my signature not match? Shows the text that is signed, in every form an SDK may use."""
+    from mixminus.cli.running import find
+    from mixminus.cli.webhooks import verify_signature as verify
+
+    raise typer.Exit(verify(method.upper(), url, form or [], nonce, signature, token or find(data).auth_token))
+
+
 @app.command()
 def doctor(
     http: Http = None, sip: Sip = None, rtp_ports: RtpPorts = None, data: Data = None, config: Config = None

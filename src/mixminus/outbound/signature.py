@@ -48,6 +48,11 @@ def v2_signature(url: str, token: str, nonce: str) -> str:
 
 def v3_signatures(method: str, url: str, form: Mapping[str, str], token: str, nonce: str) -> tuple[str, ...]:
     """Every form of 4.9.6 once, the SDKs' common one first."""
+    return tuple(_sign(token, f"{message}.{nonce}") for message in v3_messages(method, url, form))
+
+
+def v3_messages(method: str, url: str, form: Mapping[str, str]) -> tuple[str, ...]:
+    """What is signed, without the dot and nonce behind it: one message for each of :func:`v3_signatures`."""
     parts = urlsplit(url)
     queries = _queries(parts.query)
     body = _joined(sorted(form.items()))
@@ -59,7 +64,7 @@ def v3_signatures(method: str, url: str, form: Mapping[str, str], token: str, no
         # Java compares the method by identity: a "GET" that is no literal goes the way of POST, stray dot included.
         messages.append(f"{_JAVA.base(parts)}?{queries['decoded']}.")
     messages.append(f"{url}.{body}")
-    return tuple(_sign(token, f"{message}.{nonce}") for message in dict.fromkeys(messages))
+    return tuple(dict.fromkeys(messages))
 
 
 @dataclass(frozen=True)

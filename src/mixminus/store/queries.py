@@ -352,6 +352,14 @@ class Queries(ABC):
         )
         return tuple(_row(OutboxRow, found) for found in await self._execute(statement))
 
+    async def callbacks(
+        self, account: str, *, sub_account: str | None = None, state: str | None = None, page: Page = Page()
+    ) -> Found[OutboxRow]:
+        """Callbacks of an account, owed and done, in one ``state`` or in any."""
+        table = tables.outbox
+        where = [table.c.account == account, *_equal(table, sub_account=sub_account, state=state)]
+        return await self._page(OutboxRow, where, table.c.number, page)
+
     async def outbox_row(self, row_id: str) -> OutboxRow | None:
         return await self._get(OutboxRow, row_id)
 
