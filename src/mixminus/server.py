@@ -25,7 +25,6 @@ from mixminus.api.ports import Ports, Registration
 from mixminus.calls.applications import Directory
 from mixminus.calls.lines import SipLines
 from mixminus.calls.recorder import CallRecorder
-from mixminus.calls.renderings import Renderings
 from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import Clock, SystemClock
@@ -156,10 +155,7 @@ class Server:
             masters=self._masters(),
         )
         self._closing.push_async_callback(self.recorder.notebook.close)
-        self.renderings = Renderings(self.archive, self._masters(), self._make_finisher)
-        self._closing.push_async_callback(self.renderings.close)
-        sweeping = asyncio.create_task(self.renderings.sweep(settings.master_days), name="masters")
-        self._closing.push_async_callback(_cancel, sweeping)
+        self.keeper.tidy = lambda: self.recorder.tidy(self.store)
         keeping = asyncio.create_task(self.keeper.run(), name="keeper")
         self._closing.push_async_callback(_cancel, keeping)
         secret = await self.store.meta(SECRET_META)
@@ -326,11 +322,9 @@ class Server:
             store=self.endpoints.watching(self.store),
             files=self.archive,
             deliver_async=self.service.deliver_async,
-            rendering=self.renderings.key,
             public_url=self.public_url,
             sip_domain=self.domain,
             registration=self._registration,
-            callbacks=self.store,
             speech_missing=lambda: self.speaker.missing,
             numbers=self.settings.number,
             clock=self.clock,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -20,9 +20,17 @@ from mixminus.recording import finish
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.notebook import Notebook
+from mixminus.recording.recover import spools
 from mixminus.recording.rendering import Format
 from mixminus.recording.storage import DiskStorage, KeyMaker
 from mixminus.store.rows import ReceiptRow, RecordingRow
+
+
+class FindRecording(Protocol):
+    """The part of the store that is needed here."""
+
+    async def recording(self, recording_id: str) -> RecordingRow | None: ...
+
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +118,14 @@ class CallRecorder:
             await self._finisher.discard(recording_id, Path(self.folder(recording_id)), keep)
         except StorageError as error:
             log.error("a finished spool could not be removed", recording_id=recording_id, error=str(error))
+
+    async def tidy(self, store: FindRecording) -> None:
+        """After a crash: spools whose file is announced already are in nobody's way, but hold sound twice."""
+        names = await asyncio.to_thread(lambda: [folder.name for folder in spools(self._spool_root)])
+        for recording_id in names:
+            row = await store.recording(recording_id)
+            if row is not None and row.state == "ready":
+                await self.discard(recording_id)
 
     async def abandon(self, recording_id: str) -> None:
         self._closed.pop(recording_id, None)

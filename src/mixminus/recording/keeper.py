@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -78,6 +78,8 @@ class Keeper:
         """Attempts that failed, since the start."""
         self.stored = 0
         """Files that reached the store, since the start."""
+        self.tidy: Callable[[], Awaitable[None]] = _nothing
+        """Done at the begin of every round: what the calls have left behind."""
         self.trouble = ""
         """Why the last round was not all done; empty when it was."""
 
@@ -105,6 +107,7 @@ class Keeper:
         """Everything that is due, once; whether all of it succeeded. What fails is in :attr:`trouble`."""
         self.trouble = ""
         try:
+            await self.tidy()
             for row in await self._store.unremoved_receipts():
                 await self.remove(row)
             await self._expire()
@@ -244,6 +247,10 @@ class Keeper:
         self.failures += 1
         self.trouble = str(error)
         log.error(f"{doing} failed and will be tried again", error=str(error))
+
+
+async def _nothing() -> None:
+    return
 
 
 def _digest(pieces: Iterable[bytes]) -> tuple[int, str]:
