@@ -16,7 +16,7 @@ from mixminus.calls.commands import MpcParameters, ParticipantParameters
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.model import CallStatus, HangupCause, HangupSource, Role, Termination
 from mixminus.calls.mpc.draft import Context, Draft, MpcDecision, MultiPartyCall
-from mixminus.calls.mpc.machine import end
+from mixminus.calls.mpc.exits import end
 from mixminus.calls.mpc.participant import Participant
 from mixminus.ids import Mint
 from mixminus.store.rows import CallRow, MemberRow, MpcRow, RecordingRow

@@ -17,7 +17,9 @@ def start_tap(row: RecordingRow, room: str, folder: str) -> StartTap:
     if row.member_id:
         heard = row.track_type == "all"
         return StartTap(row.id, room, hearing.RECORDED, folder, leg=row.call_uuid, heard=heard, notes=True)
-    return StartTap(row.id, room, hearing.RECORDED, folder, tracks=row.settings.get("tracks") == "all", notes=True)
+    coaching = row.settings.get("coach_voice", True)
+    hear = hearing.recorded(coaching=bool(coaching))
+    return StartTap(row.id, room, hear, folder, tracks=row.settings.get("tracks") == "all", notes=True)
 
 
 def spec_of(row: RecordingRow) -> Spec:

@@ -219,6 +219,7 @@ class MpcEffects:
 
     async def _arm_timer(self, uuid: str, effect: effects.ArmTimer) -> None:
         live = self._service.mpcs[uuid]
+        live.cancel_timer()
         live.cancel_timer = self._service.timers.call_later(effect.seconds, lambda: self._expire(uuid))
 
     def _expire(self, uuid: str) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from mixminus.calls import hearing
 from mixminus.calls.commands import Callback, MpcParameters
 from mixminus.calls.decision import Decision, Ledger
-from mixminus.calls.effects import Annotate, MpcEffect, Rehear
+from mixminus.calls.effects import Annotate, ArmTimer, MpcEffect, Rehear
 from mixminus.calls.events import DEFAULT_EVENT_GROUPS, EVENT_GROUPS, MemberSnapshot, MpcEvent, MpcEventName
 from mixminus.calls.hearing import Masks, Standing
 from mixminus.calls.model import Role
@@ -165,8 +165,13 @@ class Draft:
         return self.parameters.max_participants or DEFAULT_MAX_PARTICIPANTS
 
     def take_parameters(self, later: MpcParameters) -> None:
-        """Merge what a later participant brought (see :func:`merge`)."""
+        """Merge what a later participant brought (see :func:`merge`). A new duration counts from the first."""
+        before = self.parameters.max_duration or DEFAULT_MAX_DURATION
         self.parameters = merge(self.parameters, later)
+        longest = self.parameters.max_duration or DEFAULT_MAX_DURATION
+        if longest != before:
+            gone = (self.context.now - self.row.created_at).total_seconds()
+            self.do(ArmTimer(max(0.0, longest - gone)))
         self.change(stay_alone=bool(self.parameters.stay_alone), settings=given(self.parameters))
 
     def change(self, **fields: object) -> None:
@@ -180,6 +185,7 @@ class Draft:
 
     def emit(self, name: MpcEventName, member: Participant | None = None, **fields: object) -> None:
         """Owe the status callback this event, if its group is on. Counts the sequence number only then."""
+        self._annotate(name, member, str(fields.get("digit", "")))
         callback = self.parameters.status_callback or Callback()
         groups = self.parameters.status_callback_events
         groups = DEFAULT_EVENT_GROUPS if groups is None else groups

@@ -15,6 +15,8 @@ def settings_of(draft: Draft, wishes: RecordingWishes) -> dict[str, Any]:
     """What the row keeps of how it is taken: what was asked for, else what the operator has set."""
     asked = {"tracks": wishes.tracks, "pause_as": wishes.pause_as}
     settings = {**draft.context.recording_defaults, **{name: value for name, value in asked.items() if value}}
+    if draft.parameters.record_coach_voice is False:
+        settings["coach_voice"] = False
     if wishes.transcript:
         settings |= {"transcript": True, "transcription_url": wishes.transcription_url}
     return settings
