@@ -333,5 +333,5 @@ def test_statistics_count_what_there_is() -> None:
     stats = studio.apply(protocol.GetStats(legs=True))
     assert stats is not None
     assert (stats.legs, stats.rooms, stats.taps, stats.ticks) == (2, 2, 1, 3)
-    assert (stats.stranger_packets, stats.malformed_packets) == (1, 4)
+    assert (stats.stranger_packets, stats.malformed_packets) == (1, 5)
     assert [entry.sent for entry in stats.leg_stats] == [3, 3]

@@ -14,6 +14,7 @@ from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import Players
+from mixminus.media.reports import Reports, quality_of
 from mixminus.media.state import LEG, NOWHERE, PLAYER, RATE, SLOT, TAP, MediaState
 from mixminus.media.tap import OpenTap, Taps
 
@@ -32,6 +33,7 @@ class Control:
         players: Players,
         taps: Taps,
         packetiser: Packetiser,
+        reports: Reports,
         ports: Sequence[int],
         open_tap: OpenTap,
         seed: int | None,
@@ -42,6 +44,7 @@ class Control:
         self._players = players
         self._taps = taps
         self._packetiser = packetiser
+        self._reports = reports
         self._port_index = {port: index for index, port in enumerate(ports)}
         self._open_tap = open_tap
         self._random = np.random.default_rng(seed)
@@ -143,6 +146,7 @@ class Control:
         state = self._state
         state.payload_type[row] = command.payload_type
         state.event_type[row] = -1 if command.dtmf_payload_type is None else command.dtmf_payload_type
+        self._reports.signal(row, command.rtcp, command.remote, command.media_timeout)
         state.sends[row] = command.send
         state.receives[row] = command.receive
         state.routes_changed = True
@@ -155,6 +159,7 @@ class Control:
 
     def _close_leg(self, leg: str) -> None:
         row = self._row(LEG, leg)
+        self._reports.close(row)
         self._demux.close(row)
         self._readers.forget(row)
         self._packetiser.forget(row)
@@ -215,6 +220,7 @@ class Control:
             jitter_ms=round(float(state.jitter[row]) * 1000 / RATE, 2),
             delay_ms=max(0, left) * SLOT * 1000 / RATE,
             remote=None if target == NOWHERE else unpack_address(state.peer[row, target]),
+            **quality_of(state, row),
         )
 
     def _row(self, kind: int, name: str) -> int:

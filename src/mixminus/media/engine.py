@@ -17,7 +17,8 @@ from mixminus.media.matrix import build_plan
 from mixminus.media.mix import Mixer, lay_out
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import LoadPrompt, Players
-from mixminus.media.state import FRAME, MediaState
+from mixminus.media.reports import Datagram, Reports
+from mixminus.media.state import FRAME, TICK_NS, MediaState
 from mixminus.media.tap import OpenTap, Taps, TapSink
 from mixminus.rtp.packet import parse_headers
 
@@ -57,6 +58,8 @@ class Engine:
         self._taps = Taps(state)
         self._packetiser = Packetiser(state)
         self._mixer = Mixer(state.capacity)
+        token = np.random.default_rng(seed).integers(1 << 62)
+        self._reports = Reports(state, f"{token:016x}")
         self._control = Control(
             state,
             self._demux,
@@ -64,6 +67,7 @@ class Engine:
             self._players,
             self._taps,
             self._packetiser,
+            self._reports,
             ports,
             open_tap,
             seed,
@@ -101,6 +105,7 @@ class Engine:
         self._mixer.run(self._layout, self._state.frame, self._packetiser.batch.payload)
         self._taps.record(self._plan, self._layout, self._mixer.mix, now_ns)
         self._events += self._packetiser.write(self._layout.payload, now_ns)
+        self._events += self._reports.turn(self._tick, now_ns)
         for player in ended:
             self._events += self._control.stop_play(self._state.names[player], now_ns)
         return self._packetiser.batch
@@ -154,6 +159,8 @@ class Engine:
         gated = (sounds * active[:, :, None]).reshape(rows.size, -1)
         source = stretch.Sources(np.concatenate((rows, players)), np.concatenate((gated, played)))
         self._tick += ticks
+        for passed in range(ticks):
+            self._events += self._reports.turn(tick + passed, now_ns + passed * TICK_NS)
         return self._send(source, np.concatenate((active.any(axis=1), np.ones(players.size, np.bool_))), now_ns, ticks)
 
     def _send(self, source: stretch.Sources, ever: NDArray[np.bool_], now_ns: int, ticks: int) -> stretch.Sent:
@@ -170,6 +177,10 @@ class Engine:
         drained, self._events = self._events, []
         return drained
 
+    def reports(self) -> list[Datagram]:
+        """RTCP packets to send, since the last call."""
+        return self._reports.datagrams()
+
     def _receive(self, now_ns: int, packets: PacketBatch) -> None:
         count = packets.count
         if count:
@@ -177,6 +188,8 @@ class Engine:
             headers = parse_headers(data, packets.length[:count])
             row, latched = self._demux.find(packets, headers, now_ns)
             self._events += latched
+            if headers.rtcp.any():
+                self._reports.receive(packets, np.flatnonzero(headers.rtcp), now_ns)
             arrivals, malformed = ingest.sort_out(self._state, headers, row)
             self._malformed += malformed
             self._strangers += int(np.count_nonzero(headers.valid & (row < 0)))
@@ -216,6 +229,6 @@ class Engine:
             late_ticks=0,
             skipped_ticks=0,
             stranger_packets=self._strangers,
-            malformed_packets=self._malformed,
+            malformed_packets=self._malformed + self._reports.malformed,
             leg_stats=self._control.leg_stats() if legs_too else (),
         )

@@ -65,6 +65,9 @@ class NetIO(Protocol):
     def send(self, batch: DatagramBatch) -> None:
         """Send the first ``batch.count`` datagrams, each from its own port."""
 
+    def send_one(self, data: bytes, address: NDArray[np.uint8], port: int) -> None:
+        """Send one datagram to a raw address from port ``port`` of the pool."""
+
 
 def open_netio(sockets: Sequence[socket.socket], *, portable: bool = False) -> NetIO:
     """The fastest way this machine has. Sockets must be bound; they are made non-blocking."""
@@ -175,6 +178,9 @@ class MmsgIO:
             self._send_range(self._fds[port], first, end)
             first = end
 
+    def send_one(self, data: bytes, address: NDArray[np.uint8], port: int) -> None:
+        _send_one(self._sockets[port], data, address, self.counters)
+
     def _lay_out(self, batch: DatagramBatch, count: int) -> NDArray[np.int32]:
         """Point the message headers at the batch, grouped by port; returns the ports in that order."""
         ports: NDArray[np.int32] = batch.port[:count]
@@ -261,6 +267,9 @@ class PortableIO:
             batch.count += 1
         return True
 
+    def send_one(self, data: bytes, address: NDArray[np.uint8], port: int) -> None:
+        _send_one(self._sockets[port], data, address, self.counters)
+
     def send(self, batch: DatagramBatch) -> None:
         patience = FULL_WAIT_MS
         for row in range(batch.count):
@@ -278,6 +287,16 @@ class PortableIO:
                 except OSError as error:
                     self.counters.errors[_name(error.errno)] += 1
                 break
+
+
+def _send_one(sock: socket.socket, data: bytes, address: NDArray[np.uint8], counters: NetCounters) -> None:
+    try:
+        sock.sendto(data, unpack_address(address))
+        counters.sent += 1
+    except BlockingIOError:
+        counters.dropped += 1
+    except OSError as error:
+        counters.errors[_name(error.errno)] += 1
 
 
 def _rows(array: NDArray[Any], rows: int) -> NDArray[np.uint64]:

@@ -71,6 +71,17 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "tail": ((TAIL,), np.int16, 0),
     "stamp": ((SLOTS,), np.int64, NEVER),
     "ring": ((SLOTS, SLOT), np.uint8, 0),
+    "rtcp": ((32,), np.uint8, 0),
+    "rtcp_mux": ((), np.bool_, 0),
+    "reports_received": ((), np.int64, 0),
+    "timeout": ((), np.int64, 0),
+    "silent": ((), np.int64, 0),
+    "seen": ((), np.int64, 0),
+    "round_trip": ((), np.float32, -1),
+    "far_loss": ((), np.float32, -1),
+    "far_jitter": ((), np.float32, -1),
+    "rating": ((), np.float32, -1),
+    "far_rating": ((), np.float32, -1),
     "received": ((), np.int64, 0),
     "expected": ((), np.int64, 0),
     "late": ((), np.int64, 0),
@@ -162,6 +173,28 @@ class MediaState:
     """(R, J) slot number held by each place of the ring."""
     ring: NDArray[np.uint8]
     """(R, J, 80) payload, still encoded."""
+
+    rtcp: NDArray[np.uint8]
+    """(R, 32) raw address that reports go to, unless ``rtcp_mux``; all zero: nowhere."""
+    rtcp_mux: NDArray[np.bool_]
+    """Reports go where the audio goes (RFC 5761)."""
+    reports_received: NDArray[np.int64]
+    timeout: NDArray[np.int64]
+    """Ticks without a packet after which the peer is given up; 0: never, or told already."""
+    silent: NDArray[np.int64]
+    """Ticks without a packet so far, in steps of five seconds."""
+    seen: NDArray[np.int64]
+    """Packets that had come when it was last looked."""
+    round_trip: NDArray[np.float32]
+    """Milliseconds; this and the following are -1 until known."""
+    far_loss: NDArray[np.float32]
+    """Share of our packets the peer missed, lately."""
+    far_jitter: NDArray[np.float32]
+    """Of our packets at the peer, samples."""
+    rating: NDArray[np.float32]
+    """How others hear this leg, R of ITU-T G.107."""
+    far_rating: NDArray[np.float32]
+    """How it hears them."""
 
     received: NDArray[np.int64]
     expected: NDArray[np.int64]

@@ -131,6 +131,8 @@ class Worker:
         self._obey(now_ns)
         self._net.receive(self._packets)
         self._net.send(self._engine.tick(now_ns, self._packets))
+        for report in self._engine.reports():
+            self._net.send_one(*report)
         for event in self._engine.events():
             self._link.tell(event)
         for event in self.spools.events():
