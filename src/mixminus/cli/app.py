@@ -1,4 +1,4 @@
-"""The commands for people: serve, exec, demo, calls, webhooks, doctor, version."""
+"""The commands for people: serve, exec, demo, calls, webhooks, recordings, doctor, version."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mixminus import __version__
+from mixminus.cli.recordings import recordings
 from mixminus.errors import ConfigurationError
 
 app = typer.Typer(
@@ -160,6 +161,7 @@ webhooks = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(recordings, name="recordings")
 
 
 @webhooks.callback(invoke_without_command=True)
