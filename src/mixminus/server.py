@@ -25,6 +25,7 @@ from mixminus.api.ports import Ports, Registration
 from mixminus.calls.applications import Directory
 from mixminus.calls.lines import SipLines
 from mixminus.calls.recorder import CallRecorder
+from mixminus.calls.renderings import Renderings
 from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import Clock, SystemClock
@@ -155,6 +156,10 @@ class Server:
             masters=self._masters(),
         )
         self._closing.push_async_callback(self.recorder.notebook.close)
+        self.renderings = Renderings(self.archive, self._masters(), self._make_finisher)
+        self._closing.push_async_callback(self.renderings.close)
+        sweeping = asyncio.create_task(self.renderings.sweep(settings.master_days), name="masters")
+        self._closing.push_async_callback(_cancel, sweeping)
         self.keeper.tidy = lambda: self.recorder.tidy(self.store)
         keeping = asyncio.create_task(self.keeper.run(), name="keeper")
         self._closing.push_async_callback(_cancel, keeping)
@@ -184,6 +189,7 @@ class Server:
             pool=settings.rtp_pool,
             advertised_host=settings.media_host,
             on_event=self._media_event,
+            high_water=settings.media_high_water,
         )
 
     def _make_finisher(self) -> Finisher:
@@ -296,6 +302,8 @@ class Server:
         self.lines.key_pressed = self.service.key_pressed
         self.lines.find_destination = directory.destination
         self.lines.accepting = lambda: not self.service.draining
+        self.lines.overloaded = self.service.overloaded = self.media.overloaded
+        self.lines.media_timeout = self.settings.media_timeout
         self.lines.spawn = self.service.spawn
 
     def _media_event(self, event: media.Event) -> None:
@@ -306,6 +314,11 @@ class Server:
                 self.service.speaking(event.leg, True)
             case media.SpeakStop():
                 self.service.speaking(event.leg, False)
+            case media.LegSilent():
+                log.info("nothing comes from a phone any more", call_uuid=event.leg, seconds=event.seconds)
+                self.lines.media_lost(event.leg)
+            case media.LegQuality():
+                log.info("quality of a leg changed", **msgspec.structs.asdict(event))
             case media.PlayEnded():
                 self.service.players.play_ended(event)
             case media.TapClosed():
@@ -322,11 +335,14 @@ class Server:
             store=self.endpoints.watching(self.store),
             files=self.archive,
             deliver_async=self.service.deliver_async,
+            rendering=self.renderings.key,
             public_url=self.public_url,
             sip_domain=self.domain,
             registration=self._registration,
+            callbacks=self.store,
             speech_missing=lambda: self.speaker.missing,
             numbers=self.settings.number,
+            conferences=self.service.conferences.visible,
             clock=self.clock,
             mint=self.mint,
             rate_limit=RateLimit(self.settings.rate_limit),

@@ -57,11 +57,10 @@ async def test_a_wrong_verb_on_a_known_path_says_what_it_takes(ask: Browser) -> 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "Call/"),
-        ("GET", "Call/0815/"),
-        ("DELETE", "Request/0815/"),
+        ("POST", "Message/"),
+        ("POST", "Call/0815/Stream/"),
+        ("DELETE", "Call/0815/Stream/1/"),
         ("GET", ""),
-        ("POST", "Number/15557654321/"),
     ],
 )
 async def test_what_is_not_served_says_so(ask: Browser, method: str, path: str) -> None:

@@ -198,7 +198,7 @@ async def test_errors_become_the_packages_exceptions(base: str, client: Any) -> 
     with _client(MAIN, "wrong") as stranger, pytest.raises(plivo.exceptions.AuthenticationError, match="wrong auth id"):
         await sdk(stranger.multi_party_calls.get, friendly_name="x")
     with pytest.raises(plivo.exceptions.ResourceNotFoundError, match="not implemented yet"):
-        await sdk(client.calls.create, "+15551111111", "+15552222222", "https://app.example.com/a")
+        await sdk(client.request, "POST", ("Call", "x", "Stream"), {"service_url": "wss://x"}, is_voice_request=True)
 
 
 async def test_a_sub_account_sees_its_own(world: World, base: str, client: Any) -> None:

@@ -21,7 +21,6 @@ from mixminus.calls.commands import (
     Added,
     AddedCall,
     AddParticipant,
-    Command,
     DeleteRecording,
     Done,
     EndMpc,
@@ -30,7 +29,6 @@ from mixminus.calls.commands import (
     PauseRecording,
     RecordingStarted,
     Requester,
-    Result,
     ResumeRecording,
     SoundQueued,
     StartParticipantRecording,
@@ -40,18 +38,22 @@ from mixminus.calls.commands import (
     StopSound,
     UpdateParticipants,
 )
+from mixminus.calls.conference.machine import Conference
+from mixminus.calls.leg.door import CALL_COMMANDS, CallsCreated, CreateCalls, EndConferences
 from mixminus.clock import ManualClock
 from mixminus.errors import NotFound
 from mixminus.ids import Mint
 from mixminus.settings import Number
-from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
+from mixminus.store.queries import CallFilter, Found, MpcFilter, Page, RecordingFilter
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,
+    CallRow,
     EndpointRow,
     HoldRow,
     MemberRow,
     MpcRow,
+    NumberRow,
     ReceiptRow,
     RecordingRow,
     Row,
@@ -77,13 +79,16 @@ class World:
     clock: ManualClock = field(default_factory=ManualClock)
     mint: Mint = field(default_factory=lambda: Mint(7))
     rows: dict[type[Row], dict[str, Any]] = field(default_factory=dict)
-    commands: list[Command] = field(default_factory=list)
+    commands: list[Any] = field(default_factory=list)
     delivered: list[tuple[str, str, dict[str, Any], Requester]] = field(default_factory=list)
     registrations: dict[str, Registration] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     refuse: Exception | None = None
     """Raised by the next command or commit."""
     next_member: int = 1000
+    results: dict[type, Any] = field(default_factory=dict)
+    """What commands of these types answer."""
+    conferences: tuple[Conference, ...] = ()
     speech_missing: str = ""
 
     def __post_init__(self) -> None:
@@ -137,6 +142,20 @@ class World:
     ) -> Found[EndpointRow]:
         mine = [row for row in self.all(EndpointRow) if _is(row, account, sub_account)]
         return self._page([row for row in mine if app_id in (None, row.app_id)], page)
+
+    async def call(self, call_uuid: str) -> CallRow | None:
+        return self._get(CallRow, call_uuid)
+
+    async def calls(
+        self, account: str, *, sub_account: str | None = None, filters: CallFilter, page: Page
+    ) -> Found[CallRow]:
+        self.last_call_filter = filters
+        mine = [row for row in self.all(CallRow) if _is(row, account, sub_account)]
+        mine = [row for row in mine if filters.live is None or filters.live == (row.ended_at is None)]
+        return self._page([row for row in mine if filters.status in (None, row.status)], page)
+
+    async def number(self, digits: str) -> NumberRow | None:
+        return self._get(NumberRow, digits)
 
     async def mpc(self, mpc_uuid: str) -> MpcRow | None:
         return self._get(MpcRow, mpc_uuid)
@@ -194,9 +213,17 @@ class World:
             error, self.refuse = self.refuse, None
             raise error
 
-    async def apply(self, command: Command) -> Result:
+    async def apply(self, command: Any) -> Any:
         self.commands.append(command)
         self._maybe_refuse()
+        if type(command) in self.results:
+            return self.results[type(command)]
+        if isinstance(command, CreateCalls):
+            return CallsCreated(tuple(self.mint.uuid() for _ in command.to))
+        if isinstance(command, EndConferences):
+            return None
+        if isinstance(command, CALL_COMMANDS):
+            raise NotFound("no such live call or conference")
         if isinstance(command, AddParticipant):
             return self._add(command)
         if isinstance(command, DeleteRecording):
@@ -353,6 +380,7 @@ class World:
                 registration=self.registrations.get,
                 speech_missing=lambda: self.speech_missing,
                 numbers=(NUMBER,),
+                conferences=lambda by: self.conferences,
                 clock=self.clock,
                 mint=self.mint,
                 rate_limit=rate_limit or RateLimit(0),

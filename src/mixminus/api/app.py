@@ -12,6 +12,8 @@ import mixminus
 from mixminus.api import (
     applications,
     callbacks,
+    calls,
+    conferences,
     endpoints,
     keeping,
     members,
@@ -36,6 +38,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *recordings.OPERATIONS,
     *renderings.OPERATIONS,
     *keeping.OPERATIONS,
+    *calls.OPERATIONS,
+    *conferences.OPERATIONS,
     *applications.OPERATIONS,
     *endpoints.OPERATIONS,
     *numbers.OPERATIONS,

@@ -27,6 +27,8 @@ _SEGMENTS = {
     "auth_id": "The account's auth id, MA… or SA….",
     "mpc": "name_{friendly_name}, uuid_{mpc_uuid}, or either bare.",
     "member": "A member id, several joined by commas, or all.",
+    "conference": "The conference's name.",
+    "call_uuid": "A call's uuid.",
     "format": "mp3 or wav.",
 }
 

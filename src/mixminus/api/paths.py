@@ -27,7 +27,7 @@ UNSERVED = frozenset(
 """First words of the vendor's paths that mixminus serves in part or not at all."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_EXPRESSIONS = {"mpc": ".+", "format": "[A-Za-z0-9]+"}
+_EXPRESSIONS = {"mpc": ".+", "conference": ".+", "format": "[A-Za-z0-9]+"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 

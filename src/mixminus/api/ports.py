@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from mixminus.api.limit import RateLimit
-from mixminus.calls.commands import Command, Requester, Result
+from mixminus.calls.commands import Requester
+from mixminus.calls.conference.machine import Conference
 from mixminus.clock import Clock, SystemClock
 from mixminus.errors import NotFound
 from mixminus.ids import Mint
@@ -16,22 +17,24 @@ from mixminus.recording.layouts import Layout
 from mixminus.recording.rendering import Format
 from mixminus.recording.signed_urls import RecordingUrls, UrlSigner, new_secret
 from mixminus.settings import Number
-from mixminus.store.queries import Found, MpcFilter, Page, RecordingFilter
+from mixminus.store.queries import CallFilter, Found, MpcFilter, Page, RecordingFilter
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,
     AttemptRow,
+    CallRow,
     EndpointRow,
     HoldRow,
     MemberRow,
     MpcRow,
+    NumberRow,
     OutboxRow,
     ReceiptRow,
     RecordingRow,
 )
 from mixminus.store.transaction import Transaction
 
-Apply = Callable[[Command], Awaitable[Result]]
+Apply = Callable[[Any], Awaitable[Any]]
 """The one door of :mod:`mixminus.calls.service`."""
 
 DeliverAsync = Callable[[str, str, dict[str, Any], Requester], Awaitable[None]]
@@ -58,6 +61,14 @@ class Store(Protocol):
     async def endpoints(
         self, account: str, *, sub_account: str | None = None, app_id: str | None = None, page: Page
     ) -> Found[EndpointRow]: ...
+
+    async def call(self, call_uuid: str) -> CallRow | None: ...
+
+    async def calls(
+        self, account: str, *, sub_account: str | None = None, filters: CallFilter, page: Page
+    ) -> Found[CallRow]: ...
+
+    async def number(self, digits: str) -> NumberRow | None: ...
 
     async def mpc(self, mpc_uuid: str) -> MpcRow | None: ...
 
@@ -111,6 +122,10 @@ class Registration:
     user_agent: str = ""
 
 
+def _no_conferences(by: Requester) -> tuple[Conference, ...]:
+    return ()
+
+
 class Render(Protocol):
     """:meth:`mixminus.calls.renderings.Renderings.key`."""
 
@@ -143,6 +158,8 @@ class Ports:
     numbers: tuple[Number, ...] = ()
     callbacks: CallbackLog | None = None
     """``None``: nothing is kept of them."""
+    conferences: Callable[[Requester], tuple[Conference, ...]] = _no_conferences
+    """Those live conferences that somebody may see."""
     clock: Clock = field(default_factory=SystemClock)
     mint: Mint = field(default_factory=Mint)
     rate_limit: RateLimit = field(default_factory=RateLimit)

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from mixminus.calls.model import Role, Termination
-from mixminus.store.rows import ApplicationRow, EndpointRow, MemberRow, MpcRow, RecordingRow
+from mixminus.store.rows import ApplicationRow, EndpointRow, MemberRow, MpcRow, NumberRow, RecordingRow
 
 MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
 
@@ -311,8 +311,8 @@ def recording(row: RecordingRow, account: str, auth_id: str, public_url: str, no
         call_uuid=row.call_uuid,
         conference_name=row.mpc_name,
         conference_uuid=row.mpc_uuid,
-        mpc_name=row.mpc_name,
-        mpc_uuid=row.mpc_uuid,
+        mpc_name="" if row.source else row.mpc_name,
+        mpc_uuid="" if row.source else row.mpc_uuid,
         recording_type=row.recording_type,
         recording_format=row.format,
         recording_url=recording_url(public_url, account, row.id, row.format),
@@ -370,12 +370,12 @@ def endpoint(row: EndpointRow, auth_id: str, sip_domain: str, **registration: st
     )
 
 
-def number(digits: str, auth_id: str) -> Number:
-    """A number of the settings, digits without ``+``."""
+def number(row: NumberRow, auth_id: str) -> Number:
+    """A number of the settings, and what is bound to it."""
     return Number(
-        number=digits,
-        alias=None,
-        application=None,
+        number=row.id,
+        alias=row.alias or None,
+        application=resource(auth_id, "Application", row.app_id) if row.app_id else None,
         number_type="local",
         region=None,
         country=None,
@@ -387,9 +387,9 @@ def number(digits: str, auth_id: str) -> Number:
         sms_rate="0.00000",
         monthly_rental_rate="0.00000",
         added_on=None,
-        sub_account=None,
+        sub_account=sub_account_uri(row.account, row.sub_account),
         active=True,
-        resource_uri=resource(auth_id, "Number", digits),
+        resource_uri=resource(auth_id, "Number", row.id),
     )
 
 

@@ -11,7 +11,13 @@ async def refuse(ports: Ports, request: ApiRequest) -> Answer:
     raise NotImplementedHere("this operation of the API is not implemented yet by mixminus")
 
 
-_ROWS: tuple[tuple[Verb, str, str], ...] = (("POST", "Number/{number}", "Link a number to an application"),)
+_ROWS: tuple[tuple[Verb, str, str], ...] = (
+    ("POST", "Call/{call_uuid}/Stream", "Stream audio to a websocket"),
+    ("GET", "Call/{call_uuid}/Stream", "List audio streams"),
+    ("DELETE", "Call/{call_uuid}/Stream", "Stop all audio streams"),
+    ("GET", "Call/{call_uuid}/Stream/{stream_id}", "Get an audio stream"),
+    ("DELETE", "Call/{call_uuid}/Stream/{stream_id}", "Stop an audio stream"),
+)
 
 OPERATIONS = tuple(
     Operation(verb=verb, template=template, handler=refuse, summary=summary, status=404, asynchronous=False)

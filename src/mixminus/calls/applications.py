@@ -1,7 +1,8 @@
 """Which application answers an inbound call. A shell over the store; the order of precedence is the whole of it.
 
 1. The caller proved to be an endpoint: its application.
-2. The called user is a number of the configuration, an endpoint, or an application's own id.
+2. The called user is a number of the configuration (the application bound to it, else its own ``answer_url``), an
+   endpoint, or an application's own id.
 3. ``default_answer_url``, else the account's default application for numbers or endpoints.
 4. Nobody: the caller gets 404.
 """
@@ -15,7 +16,7 @@ import msgspec
 from mixminus.calls.commands import Callback, Requester
 from mixminus.settings import Settings
 from mixminus.store.queries import Found, Page
-from mixminus.store.rows import ApplicationRow, EndpointRow
+from mixminus.store.rows import ApplicationRow, EndpointRow, NumberRow
 
 
 class Applications(Protocol):
@@ -25,6 +26,7 @@ class Applications(Protocol):
     async def applications(
         self, account: str, *, sub_account: str | None = None, app_name: str = "", page: Page = ...
     ) -> Found[ApplicationRow]: ...
+    async def number(self, digits: str) -> NumberRow | None: ...
     async def endpoint_by_username(self, username: str) -> EndpointRow | None: ...
 
 
@@ -55,6 +57,11 @@ class Directory:
     async def _of_called(self, called: str) -> Destination | None:
         number = self._numbers.get(called.lstrip("+"))
         if number is not None:
+            bound = await self._store.number(number.number.lstrip("+"))
+            application = await self._store.application(bound.app_id) if bound and bound.app_id else None
+            found = _destination(application) if application else None
+            if found is not None:
+                return found
             hangup = Callback(number.hangup_url or number.answer_url, "POST")
             return Destination(Requester(self._account), Callback(number.answer_url, number.answer_method), hangup)
         found = await self._of_endpoint(called)

@@ -26,6 +26,7 @@ from mixminus.store.rows import (
     MemberRow,
     MetaRow,
     MpcRow,
+    NumberRow,
     OutboxRow,
     ReceiptRow,
     RecordingRow,
@@ -123,6 +124,22 @@ class RecordingFilter:
 
 
 @dataclass(frozen=True)
+class CallFilter:
+    """API reference 6.1. ``billed`` is whole seconds from answer to end."""
+
+    live: bool | None = None
+    status: str | None = None
+    direction: str | None = None
+    from_number: str | None = None
+    to_number: str | None = None
+    parent_call_uuid: str | None = None
+    hangup_cause_code: int | None = None
+    hangup_source: str | None = None
+    ended: TimeBounds = ANY_TIME
+    billed: Bounds[int] = ANY_DAYS
+
+
+@dataclass(frozen=True)
 class PendingLane:
     """A lane of the outbox that owes something: its oldest pending row, and the number of its newest."""
 
@@ -175,14 +192,42 @@ class Queries(ABC):
         return await self._get(CallRow, call_uuid)
 
     async def calls(
-        self, account: str, *, sub_account: str | None = None, live: bool | None = None, page: Page = Page()
+        self,
+        account: str,
+        *,
+        sub_account: str | None = None,
+        live: bool | None = None,
+        filters: CallFilter = CallFilter(),
+        page: Page = Page(),
     ) -> Found[CallRow]:
-        """``live``: only calls that have not ended, or only those that have."""
+        """``live``: only calls that have not ended, or only those that have; ``filters`` says the same and more."""
         table = tables.calls
-        where = [table.c.account == account, *_equal(table, sub_account=sub_account)]
+        live = filters.live if live is None else live
+        where = [
+            table.c.account == account,
+            *_equal(
+                table,
+                sub_account=sub_account,
+                status=filters.status,
+                direction=filters.direction,
+                from_number=filters.from_number,
+                to_number=filters.to_number,
+                parent_call_uuid=filters.parent_call_uuid,
+                hangup_cause_code=filters.hangup_cause_code,
+                hangup_source=filters.hangup_source,
+            ),
+            *_within(table.c.ended_at, filters.ended),
+        ]
+        if filters.billed.given:
+            talked = sa.extract("epoch", table.c.ended_at) - sa.extract("epoch", table.c.answered_at)
+            where.extend(_within(sa.func.coalesce(talked, 0), filters.billed))
         if live is not None:
             where.append(table.c.ended_at.is_(None) if live else table.c.ended_at.is_not(None))
         return await self._page(CallRow, where, table.c.initiated_at, page)
+
+    async def number(self, digits: str) -> NumberRow | None:
+        """What was bound to a number of the configuration."""
+        return await self._get(NumberRow, digits)
 
     async def mpc(self, mpc_uuid: str) -> MpcRow | None:
         return await self._get(MpcRow, mpc_uuid)
@@ -408,7 +453,7 @@ def _equal(table: sa.Table, **wanted: object) -> list[sa.ColumnElement[bool]]:
     return [table.c[name] == value for name, value in wanted.items() if value is not None]
 
 
-def _within(column: sa.Column[Any], bounds: TimeBounds) -> list[sa.ColumnElement[bool]]:
+def _within(column: sa.ColumnElement[Any], bounds: Bounds[Any]) -> list[sa.ColumnElement[bool]]:
     pairs = (
         (bounds.gt, column.__gt__),
         (bounds.gte, column.__ge__),

@@ -1,0 +1,366 @@
+"""The Call resource (API reference 6.1)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mixminus.api import call_bodies as bodies
+from mixminus.api import call_parameters as c
+from mixminus.api import parameters as p
+from mixminus.api import render
+from mixminus.api.multi_party_calls import time_bounds
+from mixminus.api.operations import Answer, ApiRequest, Operation
+from mixminus.api.paging import meta, read_page
+from mixminus.api.ports import Ports
+from mixminus.api.reading import Reader, read_callback
+from mixminus.api.visible import sees
+from mixminus.calls.commands import Callback
+from mixminus.calls.document.elements import DEFAULT_TIME_LIMIT
+from mixminus.calls.leg.door import CallsCreated, CancelRequest, CreateCalls
+from mixminus.calls.leg.inputs import (
+    CallRecordingStarted,
+    HangUpCall,
+    PlayOnCall,
+    RecordCall,
+    SendDigitsOnCall,
+    StopPlayOnCall,
+    StopRecordCall,
+    TransferCall,
+)
+from mixminus.calls.sounds.program import PlayItem, Program, SpeakItem
+from mixminus.errors import NotFound
+from mixminus.store.queries import CallFilter, DayBounds
+from mixminus.store.rows import CallRow
+
+DEFAULT_RING_TIMEOUT = 120
+"""Seconds."""
+ALL_LIVE = 10_000
+"""Most live calls a list names: it has no pages in the vendor's API unless they are asked for."""
+
+
+async def create_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    answer = read_callback(reader, p.ANSWER_URL, p.ANSWER_METHOD, "POST") or Callback()
+    reader.required(p.ANSWER_URL, "")
+    hangup = Callback(reader.take(c.CALL_HANGUP_URL, "") or answer.url, reader.take(p.HANGUP_METHOD, "POST"))
+    for parameter in c.MACHINE_DETECTION:
+        reader.optional(parameter)
+    parent = reader.optional(c.PARENT_CALL_UUID)
+    if parent and reader.take(c.ERROR_IF_PARENT_NOT_FOUND, False):
+        row = await ports.store.call(parent)
+        if row is None or row.ended_at is not None or not sees(request.requester, row):
+            reader.note("parent_call_uuid", "must be the uuid of a live call")
+    command = CreateCalls(
+        by=request.requester,
+        from_=reader.required(p.FROM, ""),
+        to=reader.required(c.CALL_TO, ()),
+        answer=answer,
+        caller_name=reader.take(p.CALLER_NAME, ""),
+        ring=read_callback(reader, c.RING_URL, c.RING_METHOD, "POST") or Callback(),
+        hangup=hangup,
+        fallback=read_callback(reader, c.FALLBACK_URL, p.FALLBACK_METHOD, "POST") or Callback(),
+        ring_timeout=reader.take(c.CALL_RING_TIMEOUT, DEFAULT_RING_TIMEOUT),
+        time_limit=reader.take(c.TIME_LIMIT, DEFAULT_TIME_LIMIT),
+        hangup_on_ring=reader.optional(c.HANGUP_ON_RING),
+        sip_headers=reader.take(p.SIP_HEADERS, ()),
+        send_digits=reader.take(p.SEND_DIGITS, ""),
+        send_on_preanswer=reader.take(p.SEND_ON_PREANSWER, False),
+    )
+    reader.check()
+    created = await ports.apply(command)
+    assert isinstance(created, CallsCreated)
+    uuids = list(created.request_uuids)
+    return Answer(201, bodies.CallsFired(message="call fired", request_uuid=uuids[0] if len(uuids) == 1 else uuids))
+
+
+async def list_calls(ports: Ports, request: ApiRequest) -> Answer:
+    """Ended calls; with ``status`` the uuids of those that live or are queued."""
+    by, reader = request.requester, request.reader()
+    page, status = read_page(reader), reader.optional(c.CALL_STATUS)
+    billed = {bound or "eq": reader.optional(c.BILL_DURATION[bound]) for bound in ("", *p.BOUNDS)}
+    filters = CallFilter(
+        live=status is not None,
+        status="queued" if status == "queued" else None,
+        direction=reader.optional(c.CALL_DIRECTION),
+        from_number=reader.optional(p.FROM_NUMBER),
+        to_number=reader.optional(p.TO_NUMBER),
+        parent_call_uuid=reader.optional(c.PARENT_CALL_UUID),
+        hangup_cause_code=reader.optional(c.HANGUP_CAUSE_CODE),
+        hangup_source=reader.optional(c.HANGUP_SOURCE),
+        ended=time_bounds(reader, p.END_TIME),
+        billed=DayBounds(**billed),
+    )
+    sub_account = by.sub_account or reader.optional(p.SUBACCOUNT)
+    reader.check()
+    found = await ports.store.calls(by.account, sub_account=sub_account, filters=filters, page=page)
+    if status is not None:
+        return Answer(200, bodies.LiveCalls(calls=[row.id for row in found.rows]))
+    objects = [bodies.call(row, request.auth_id) for row in found.rows]
+    return Answer(200, bodies.CallList(meta=meta(request, page, found.total), objects=objects))
+
+
+async def _find(ports: Ports, request: ApiRequest) -> CallRow:
+    row = await ports.store.call(request.segments["call_uuid"])
+    if row is None or not sees(request.requester, row):
+        raise NotFound("no such call")
+    return row
+
+
+async def get_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    status = reader.optional(c.CALL_STATUS)
+    reader.check()
+    row = await _find(ports, request)
+    if status is None:
+        if row.ended_at is None:
+            raise NotFound("the call is still live; ask with status=live")
+        return Answer(200, bodies.call(row, request.auth_id))
+    if row.ended_at is not None or (status == "queued" and row.status != "queued"):
+        raise NotFound(f"the call is not {status}")
+    return Answer(200, bodies.live_call(row))
+
+
+async def transfer_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    legs: Literal["aleg", "bleg", "both"] = reader.take(c.LEGS, "aleg")
+    aleg = read_callback(reader, c.ALEG_URL, c.ALEG_METHOD, "POST")
+    bleg = read_callback(reader, c.BLEG_URL, c.BLEG_METHOD, "POST")
+    if legs in ("aleg", "both"):
+        reader.required(c.ALEG_URL, "")
+    if legs in ("bleg", "both"):
+        reader.required(c.BLEG_URL, "")
+    reader.check()
+    await ports.apply(
+        TransferCall(
+            by=request.requester,
+            call_uuid=request.segments["call_uuid"],
+            legs=legs,
+            aleg=aleg or Callback(),
+            bleg=bleg or Callback(),
+        )
+    )
+    return Answer(202, render.Message(message="call transfered"))
+
+
+async def hang_up_call(ports: Ports, request: ApiRequest) -> Answer:
+    await ports.apply(HangUpCall(by=request.requester, call_uuid=request.segments["call_uuid"]))
+    return Answer(204)
+
+
+async def cancel_request(ports: Ports, request: ApiRequest) -> Answer:
+    await ports.apply(CancelRequest(by=request.requester, request_uuid=request.segments["request_uuid"]))
+    return Answer(204)
+
+
+def read_speech(ports: Ports, reader: Reader) -> Program:
+    """Refused at once when nothing on this machine can speak.
+
+    One SDK sends the voice under ``length``: a value that is no number is that.
+    """
+    missing = ports.speech_missing()
+    if missing:
+        reader.note("text", missing)
+    voice = reader.optional(c.VOICE)
+    if voice is None:
+        instead = reader.optional(c.VOICE_AS_LENGTH)
+        voice = None if instead is None or instead.isdigit() else instead
+    text = reader.required(c.TEXT, "")
+    return (SpeakItem(text, voice or "WOMAN", reader.take(c.LANGUAGE, "en-US")),)
+
+
+async def play_on_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    program = tuple(PlayItem(url) for url in reader.required(c.URLS, ()))
+    length = reader.optional(c.PLAY_LENGTH)
+    await _play(ports, request, reader, program, "play", length or 0)
+    return Answer(202, render.Message(message="play started"))
+
+
+async def speak_on_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    await _play(ports, request, reader, read_speech(ports, reader), "speak", 0)
+    return Answer(202, render.Message(message="speak started"))
+
+
+async def _play(ports: Ports, request: ApiRequest, reader: Reader, program: Program, kind: str, length: int) -> None:
+    command = PlayOnCall(
+        by=request.requester,
+        call_uuid=request.segments["call_uuid"],
+        kind="play" if kind == "play" else "speak",
+        program=program,
+        legs=reader.take(c.LEGS, "aleg"),
+        loop=reader.take(c.LOOP, False),
+        mix=reader.take(c.MIX, True),
+        length=length,
+    )
+    reader.check()
+    await ports.apply(command)
+
+
+async def stop_play_on_call(ports: Ports, request: ApiRequest) -> Answer:
+    call_uuid = request.segments["call_uuid"]
+    await ports.apply(StopPlayOnCall(by=request.requester, call_uuid=call_uuid, kind="play"))
+    return Answer(204)
+
+
+async def stop_speak_on_call(ports: Ports, request: ApiRequest) -> Answer:
+    call_uuid = request.segments["call_uuid"]
+    await ports.apply(StopPlayOnCall(by=request.requester, call_uuid=call_uuid, kind="speak"))
+    return Answer(204)
+
+
+async def record_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    for ignored in (*c.TRANSCRIPTION, c.RECORD_CHANNEL_TYPE):
+        reader.optional(ignored)
+    command = RecordCall(
+        by=request.requester,
+        call_uuid=request.segments["call_uuid"],
+        file_format=reader.take(p.FILE_FORMAT, "mp3"),
+        time_limit=reader.take(c.RECORD_TIME_LIMIT, 60),
+        callback=read_callback(reader, c.FILE_READY_URL, c.FILE_READY_METHOD, "POST") or Callback(),
+    )
+    reader.check()
+    started = await ports.apply(command)
+    assert isinstance(started, CallRecordingStarted)
+    return Answer(202, recording_begun(ports, request, "call recording started", started))
+
+
+def recording_begun(
+    ports: Ports, request: ApiRequest, message: str, started: CallRecordingStarted
+) -> bodies.CallRecordingBegun:
+    account = request.requester.account
+    url = render.recording_url(ports.public_url, account, started.recording_id, started.file_format)
+    return bodies.CallRecordingBegun(message=message, recording_id=started.recording_id, url=url)
+
+
+async def stop_record_call(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    url = reader.take(c.RECORD_URL, "")
+    reader.check()
+    recording_id = url.rsplit("/", 1)[-1].partition(".")[0]
+    call_uuid = request.segments["call_uuid"]
+    await ports.apply(StopRecordCall(by=request.requester, call_uuid=call_uuid, recording_id=recording_id))
+    return Answer(204)
+
+
+async def send_digits(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    command = SendDigitsOnCall(
+        by=request.requester,
+        call_uuid=request.segments["call_uuid"],
+        digits=reader.required(c.DIGITS, ""),
+        legs=reader.take(c.LEGS, "aleg"),
+    )
+    reader.check()
+    await ports.apply(command)
+    return Answer(202, render.Message(message="digits sent"))
+
+
+_ONE = "Call/{call_uuid}"
+
+OPERATIONS = (
+    Operation(
+        verb="POST",
+        template="Call",
+        handler=create_call,
+        summary="Place a call, or one to each of several destinations",
+        status=201,
+        parameters=c.CREATE_PARAMETERS,
+        required=frozenset({"from", "to", "answer_url"}),
+        answers=bodies.CallsFired,
+    ),
+    Operation(
+        verb="GET",
+        template="Call",
+        handler=list_calls,
+        summary="List calls that have ended; with status the uuids of live or queued ones",
+        status=200,
+        parameters=c.LIST_PARAMETERS,
+        answers=bodies.CallList,
+    ),
+    Operation(
+        verb="GET",
+        template=_ONE,
+        handler=get_call,
+        summary="Get a call that has ended; with status one that is live or queued",
+        status=200,
+        parameters=(c.CALL_STATUS,),
+        answers=bodies.Call,
+    ),
+    Operation(
+        verb="POST",
+        template=_ONE,
+        handler=transfer_call,
+        summary="Let one or both sides of a call run another document",
+        status=202,
+        parameters=c.TRANSFER_PARAMETERS,
+        answers=render.Message,
+    ),
+    Operation(verb="DELETE", template=_ONE, handler=hang_up_call, summary="Hang up a call", status=204),
+    Operation(
+        verb="DELETE",
+        template="Request/{request_uuid}",
+        handler=cancel_request,
+        summary="Hang up the call of a request, answered or not",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_ONE}/Record",
+        handler=record_call,
+        summary="Record both sides of a call",
+        status=202,
+        parameters=c.RECORD_PARAMETERS,
+        answers=bodies.CallRecordingBegun,
+        asynchronous=False,
+    ),
+    Operation(
+        verb="DELETE",
+        template=f"{_ONE}/Record",
+        handler=stop_record_call,
+        summary="Stop recording a call",
+        status=204,
+        parameters=(c.RECORD_URL,),
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_ONE}/Play",
+        handler=play_on_call,
+        summary="Play audio files to a call",
+        status=202,
+        parameters=c.PLAY_PARAMETERS,
+        required=frozenset({"urls"}),
+        answers=render.Message,
+    ),
+    Operation(
+        verb="DELETE", template=f"{_ONE}/Play", handler=stop_play_on_call, summary="Stop playing to a call", status=204
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_ONE}/Speak",
+        handler=speak_on_call,
+        summary="Speak to a call",
+        status=202,
+        parameters=c.SPEAK_PARAMETERS,
+        required=frozenset({"text"}),
+        answers=render.Message,
+    ),
+    Operation(
+        verb="DELETE",
+        template=f"{_ONE}/Speak",
+        handler=stop_speak_on_call,
+        summary="Stop speaking to a call",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_ONE}/DTMF",
+        handler=send_digits,
+        summary="Press keys on a call",
+        status=202,
+        parameters=(c.DIGITS, c.LEGS),
+        required=frozenset({"digits"}),
+        answers=render.Message,
+    ),
+)

@@ -1,0 +1,291 @@
+"""The Conference resource (API reference 6.6)."""
+
+from __future__ import annotations
+
+import re
+
+from mixminus.api import call_bodies as bodies
+from mixminus.api import call_parameters as c
+from mixminus.api import parameters as p
+from mixminus.api.calls import read_speech, recording_begun
+from mixminus.api.operations import Answer, ApiRequest, Operation
+from mixminus.api.ports import Ports
+from mixminus.api.reading import read_callback
+from mixminus.calls.commands import Callback
+from mixminus.calls.conference.commands import (
+    EndConference,
+    PlayToMembers,
+    RecordConference,
+    RemoveMembers,
+    SetMembers,
+    StopPlayToMembers,
+    StopRecordConference,
+)
+from mixminus.calls.conference.machine import Conference
+from mixminus.calls.leg.door import EndConferences
+from mixminus.calls.leg.inputs import CallRecordingStarted
+from mixminus.calls.sounds.program import PlayItem
+from mixminus.errors import NotFound
+
+READS_NO_LIST = "plivo-dotnet/"
+"""How the ``User-Agent`` of the SDK begins that takes ``member_id`` as a text only."""
+
+
+async def list_conferences(ports: Ports, request: ApiRequest) -> Answer:
+    names = [conference.name for conference in ports.conferences(request.requester)]
+    return Answer(200, bodies.Conferences(conferences=names))
+
+
+def _find(ports: Ports, request: ApiRequest) -> Conference:
+    name = request.segments["conference"]
+    found = next((state for state in ports.conferences(request.requester) if state.name == name), None)
+    if found is None:
+        raise NotFound("no such conference")
+    return found
+
+
+async def get_conference(ports: Ports, request: ApiRequest) -> Answer:
+    return Answer(200, bodies.conference(_find(ports, request), request.now))
+
+
+async def end_conference(ports: Ports, request: ApiRequest) -> Answer:
+    await ports.apply(EndConference(by=request.requester, name=request.segments["conference"]))
+    return Answer(204)
+
+
+async def end_conferences(ports: Ports, request: ApiRequest) -> Answer:
+    await ports.apply(EndConferences(by=request.requester))
+    return Answer(204)
+
+
+def _members(request: ApiRequest) -> tuple[str, ...]:
+    """Comma-joined member ids; ``all`` is the empty tuple."""
+    segment = request.segments["member"]
+    if segment.strip().lower() == "all":
+        return ()
+    members = tuple(dict.fromkeys(part.strip() for part in segment.split(",")))
+    if not all(re.fullmatch(r"\d{1,20}", member, re.ASCII) for member in members):
+        raise NotFound(f"no member {segment[:100]!r}: use member ids joined by commas, or all")
+    return members
+
+
+def _changed(request: ApiRequest, message: str, members: object) -> Answer:
+    assert isinstance(members, tuple)
+    ids = [str(member) for member in members]
+    plain = request.headers.get("user-agent", "").startswith(READS_NO_LIST)
+    return Answer(202, bodies.MembersChanged(message=message, member_id=",".join(ids) if plain else ids))
+
+
+async def hang_up_members(ports: Ports, request: ApiRequest) -> Answer:
+    await ports.apply(
+        RemoveMembers(by=request.requester, name=request.segments["conference"], members=_members(request), hangup=True)
+    )
+    return Answer(204)
+
+
+async def kick_members(ports: Ports, request: ApiRequest) -> Answer:
+    command = RemoveMembers(by=request.requester, name=request.segments["conference"], members=_members(request))
+    return _changed(request, "kicked", await ports.apply(command))
+
+
+async def _set(ports: Ports, request: ApiRequest, *, muted: bool | None = None, deaf: bool | None = None) -> object:
+    return await ports.apply(
+        SetMembers(
+            by=request.requester,
+            name=request.segments["conference"],
+            members=_members(request),
+            muted=muted,
+            deaf=deaf,
+        )
+    )
+
+
+async def mute_members(ports: Ports, request: ApiRequest) -> Answer:
+    return _changed(request, "muted", await _set(ports, request, muted=True))
+
+
+async def unmute_members(ports: Ports, request: ApiRequest) -> Answer:
+    await _set(ports, request, muted=False)
+    return Answer(204)
+
+
+async def deafen_members(ports: Ports, request: ApiRequest) -> Answer:
+    return _changed(request, "deaf", await _set(ports, request, deaf=True))
+
+
+async def undeafen_members(ports: Ports, request: ApiRequest) -> Answer:
+    await _set(ports, request, deaf=False)
+    return Answer(204)
+
+
+async def play_to_members(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    program = (PlayItem(reader.required(c.PLAY_URL, "")),)
+    reader.check()
+    command = PlayToMembers(
+        by=request.requester,
+        name=request.segments["conference"],
+        members=_members(request),
+        kind="play",
+        program=program,
+    )
+    return _changed(request, "play queued into conference", await ports.apply(command))
+
+
+async def speak_to_members(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    program = read_speech(ports, reader)
+    reader.check()
+    command = PlayToMembers(
+        by=request.requester,
+        name=request.segments["conference"],
+        members=_members(request),
+        kind="speak",
+        program=program,
+    )
+    return _changed(request, "speak queued into conference", await ports.apply(command))
+
+
+async def stop_play_to_members(ports: Ports, request: ApiRequest) -> Answer:
+    name, members = request.segments["conference"], _members(request)
+    await ports.apply(StopPlayToMembers(by=request.requester, name=name, members=members, kind="play"))
+    return Answer(204)
+
+
+async def stop_speak_to_members(ports: Ports, request: ApiRequest) -> Answer:
+    name, members = request.segments["conference"], _members(request)
+    await ports.apply(StopPlayToMembers(by=request.requester, name=name, members=members, kind="speak"))
+    return Answer(204)
+
+
+async def record_conference(ports: Ports, request: ApiRequest) -> Answer:
+    reader = request.reader()
+    for ignored in c.TRANSCRIPTION:
+        reader.optional(ignored)
+    command = RecordConference(
+        by=request.requester,
+        name=request.segments["conference"],
+        file_format=reader.take(p.FILE_FORMAT, "mp3"),
+        callback=read_callback(reader, c.FILE_READY_URL, c.FILE_READY_METHOD, "POST") or Callback(),
+    )
+    reader.check()
+    started = await ports.apply(command)
+    assert isinstance(started, CallRecordingStarted)
+    return Answer(202, recording_begun(ports, request, "conference recording started", started))
+
+
+async def stop_record_conference(ports: Ports, request: ApiRequest) -> Answer:
+    await ports.apply(StopRecordConference(by=request.requester, name=request.segments["conference"]))
+    return Answer(204)
+
+
+_ONE = "Conference/{conference}"
+_MEMBER = f"{_ONE}/Member/{{member}}"
+
+
+OPERATIONS = (
+    Operation(
+        verb="GET",
+        template="Conference",
+        handler=list_conferences,
+        summary="List the names of live conferences",
+        status=200,
+        answers=bodies.Conferences,
+    ),
+    Operation(verb="DELETE", template="Conference", handler=end_conferences, summary="End all conferences", status=204),
+    Operation(
+        verb="GET",
+        template=_ONE,
+        handler=get_conference,
+        summary="Get a live conference and its members",
+        status=200,
+        answers=bodies.Conference,
+    ),
+    Operation(verb="DELETE", template=_ONE, handler=end_conference, summary="End a conference", status=204),
+    Operation(
+        verb="DELETE", template=_MEMBER, handler=hang_up_members, summary="Hang up members of a conference", status=204
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_MEMBER}/Kick",
+        handler=kick_members,
+        summary="Kick members: they go on with their documents",
+        status=202,
+        answers=bodies.MembersChanged,
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_MEMBER}/Mute",
+        handler=mute_members,
+        summary="Mute members",
+        status=202,
+        answers=bodies.MembersChanged,
+    ),
+    Operation(verb="DELETE", template=f"{_MEMBER}/Mute", handler=unmute_members, summary="Unmute members", status=204),
+    Operation(
+        verb="POST",
+        template=f"{_MEMBER}/Deaf",
+        handler=deafen_members,
+        summary="Let members hear nothing",
+        status=202,
+        answers=bodies.MembersChanged,
+    ),
+    Operation(
+        verb="DELETE",
+        template=f"{_MEMBER}/Deaf",
+        handler=undeafen_members,
+        summary="Let members hear again",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_MEMBER}/Play",
+        handler=play_to_members,
+        summary="Play an audio file to members",
+        status=202,
+        parameters=(c.PLAY_URL,),
+        required=frozenset({"url"}),
+        answers=bodies.MembersChanged,
+    ),
+    Operation(
+        verb="DELETE",
+        template=f"{_MEMBER}/Play",
+        handler=stop_play_to_members,
+        summary="Stop playing to members",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_MEMBER}/Speak",
+        handler=speak_to_members,
+        summary="Speak to members",
+        status=202,
+        parameters=(c.TEXT, c.VOICE, c.LANGUAGE),
+        required=frozenset({"text"}),
+        answers=bodies.MembersChanged,
+    ),
+    Operation(
+        verb="DELETE",
+        template=f"{_MEMBER}/Speak",
+        handler=stop_speak_to_members,
+        summary="Stop speaking to members",
+        status=204,
+    ),
+    Operation(
+        verb="POST",
+        template=f"{_ONE}/Record",
+        handler=record_conference,
+        summary="Record a conference",
+        status=202,
+        parameters=c.CONFERENCE_RECORD_PARAMETERS,
+        answers=bodies.CallRecordingBegun,
+        asynchronous=False,
+    ),
+    Operation(
+        verb="DELETE",
+        template=f"{_ONE}/Record",
+        handler=stop_record_conference,
+        summary="Stop recording a conference",
+        status=204,
+    ),
+)
