@@ -57,7 +57,7 @@ class Received:
 class _Path:
     """What a path answers; unless told otherwise an empty 200."""
 
-    body: str | Callable[[Mapping[str, str]], str] = ""
+    body: str | bytes | Callable[[Mapping[str, str]], str] = ""
     failures: list[int] = field(default_factory=list)
     delay: float = 0.0
 
@@ -103,8 +103,11 @@ class CallbackSink:
         """Where ``path`` is reached, for ``..._url`` parameters."""
         return self._base + path
 
-    def answer(self, path: str, xml: str | Callable[[Mapping[str, str]], str]) -> None:
-        """Answer requests to ``path`` with a document (``application/xml``), or with one made of their parameters."""
+    def answer(self, path: str, xml: str | bytes | Callable[[Mapping[str, str]], str]) -> None:
+        """Answer requests to ``path`` with a document (``application/xml``), or with one made of their parameters.
+
+        Bytes are an audio file (``audio/wav``).
+        """
         self._path(path).body = xml
 
     def fail(self, path: str, *, status: int = 503, times: int = 1) -> None:
@@ -167,5 +170,7 @@ class CallbackSink:
             self._changed.notify_all()
         if status >= 300:
             return web.Response(status=status)
+        if isinstance(behaviour.body, bytes):
+            return web.Response(body=behaviour.body, content_type="audio/wav")
         body = behaviour.body if isinstance(behaviour.body, str) else behaviour.body(received.parameters)
         return web.Response(text=body, content_type="application/xml" if body else "text/plain")

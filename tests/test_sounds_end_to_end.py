@@ -1,0 +1,160 @@
+"""The whole server with real phones: prompts, music and announcements reach those they are for, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+
+from mixminus.testing import ear, sources
+from mixminus.testing.multiparty import MultiPartyCall, hears
+from mixminus.testing.phone import VirtualPhone
+from mixminus.testing.server import ServerProcess
+from mixminus.testing.sink import CallbackSink
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AGENT, CUSTOMER, PROMPT, MUSIC = 450, 620, 1500, 1900
+TONES = (AGENT, CUSTOMER, PROMPT, MUSIC)
+LEAK = -30
+"""dBFS: as in the other end-to-end tests."""
+_names = (f"sounds-{number}" for number in itertools.count(1))
+
+
+def wav(hz: float, seconds: float, rate: int = 22_050) -> bytes:
+    """A stereo file at a rate that is not ours."""
+    mono = 0.25 * np.sin(2 * np.pi * hz * np.arange(round(rate * seconds)) / rate)
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([mono, mono], axis=1), rate, format="WAV")
+    return file.getvalue()
+
+
+class World:
+    def __init__(self, server: ServerProcess, sink: CallbackSink) -> None:
+        self.server, self.sink = server, sink
+        self.client = server.plivo_client()
+        self.phones = AsyncExitStack()
+
+    async def phone(self, name: str, hz: float) -> VirtualPhone:
+        phone = await self.phones.enter_async_context(VirtualPhone(name))
+        phone.says(sources.tone(hz), loop=True)
+        return phone
+
+    def call(self) -> MultiPartyCall:
+        self.sink.received.clear()
+        return MultiPartyCall(self.client, self.sink, next(_names))
+
+    def members(self) -> dict[str, str]:
+        """Role → member id of those who have joined."""
+        joined = [one.parameters for one in self.sink.received if one.event == "ParticipantJoin"]
+        return {one["ParticipantRole"]: one["MemberID"] for one in joined}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with CallbackSink() as sink, ServerProcess(tmp_path_factory.mktemp("server")) as server:
+        sink.auth_token = server.address.auth_token
+        sink.answer("/prompt.wav", wav(PROMPT, 8))
+        sink.answer("/music.wav", wav(MUSIC, 1))
+        sink.answer("/hold", f"<Response><Play>{sink.url('/music.wav')}</Play><Hangup/></Response>")
+        yield World(server, sink)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(running: World) -> AsyncIterator[World]:
+    yield running
+    await running.phones.aclose()
+
+
+async def test_a_private_prompt_is_private_and_hold_music_is_the_customers(world: World) -> None:
+    call = world.call()
+    agent, customer = await world.phone("agent", AGENT), await world.phone("customer", CUSTOMER)
+    hold: dict[str, Any] = {"customer_hold_music_url": world.sink.url("/hold"), "customer_hold_music_method": "GET"}
+    await call.add("agent", agent, **hold)
+    await call.add("customer", customer)
+    started = await call.record("wav")
+    member = world.members()["customer"]
+
+    answer = await call("start_play_audio", participant_id=member, url=world.sink.url("/prompt.wav"))
+    assert (answer.message, answer["mpcMemberId"], answer["mpcName"]) == ("play queued into MPC", [member], call.name)
+    await hears(customer, {AGENT, PROMPT}, TONES)
+    await hears(agent, {CUSTOMER}, TONES)
+    await call("stop_play_audio", participant_id="all")
+    await hears(customer, {AGENT, PROMPT}, TONES)
+    await call("stop_play_audio", participant_id=member)
+    await hears(customer, {AGENT}, TONES)
+
+    await call("update_participant", participant_id=member, hold=True)
+    await hears(customer, {MUSIC}, TONES)
+    await hears(agent, set(), TONES)
+    asked = next(one for one in world.sink.received if one.path == "/hold")
+    assert asked.signature.valid
+    assert (asked.parameters["MPCName"], asked.parameters["ParticipantRole"]) == (call.name, "customer")
+    await call("update_participant", participant_id=member, hold=False)
+    await hears(customer, {AGENT}, TONES)
+
+    await call("stop_recording")
+    done = await world.sink.wait_for("MPCRecordingCompleted", timeout=10)
+    assert done.parameters["RecordingUUID"] == started.recording_id
+    recorded = sources.from_file(io.BytesIO(await world.server.fetch(done.parameters["RecordingURL"])))
+    for hz in (PROMPT, MUSIC):
+        assert not ear.tone_spans(recorded, hz, above=LEAK), f"{hz} Hz is in the recording"
+    assert not ear.tone_spans(agent.heard.all(), PROMPT, above=LEAK), "the agent heard the customer's prompt"
+    await call("stop")
+    await world.sink.wait_for("MPCEnd")
+    assert [one.path for one in world.sink.received].count("/prompt.wav") == 1
+
+
+async def test_who_must_confirm_hears_the_prompt_and_joins_with_the_key(world: World) -> None:
+    call = world.call()
+    agent = await world.phone("agent", AGENT)
+    await call.dial("agent", agent.address, confirm_key="5", confirm_key_sound_url=world.sink.url("/prompt.wav"))
+    await agent.in_call()
+    await hears(agent, {PROMPT}, TONES)
+    assert "ParticipantJoin" not in world.sink.events()
+    agent.presses("5")
+    await world.sink.wait_for("ParticipantJoin")
+    await hears(agent, set(), TONES)
+    await call("stop")
+    await agent.call_over()
+
+
+async def test_a_recording_begins_when_its_announcement_has_ended(world: World) -> None:
+    world.sink.answer("/announce", wav(PROMPT, 0.6))
+    call = world.call()
+    agent, customer = await world.phone("agent", AGENT), await world.phone("customer", CUSTOMER)
+    await call.add("agent", agent, start_recording_audio=world.sink.url("/announce"))
+    await call.add("customer", customer)
+    await call.record("wav")
+    await world.sink.wait_for("MPCRecordingInitiated")
+    for phone in (agent, customer):
+        assert ear.tone_spans(phone.heard.all(), PROMPT, above=LEAK), f"{phone.name} heard no announcement"
+    await hears(agent, {CUSTOMER}, TONES)
+    await call("stop_recording")
+    done = await world.sink.wait_for("MPCRecordingCompleted", timeout=10)
+    recorded = sources.from_file(io.BytesIO(await world.server.fetch(done.parameters["RecordingURL"])))
+    assert not ear.tone_spans(recorded, PROMPT, above=LEAK)
+    assert ear.tones(recorded, TONES) == {AGENT, CUSTOMER}
+    await call("stop")
+    await agent.call_over()
+
+
+async def test_a_sound_that_is_not_there_changes_nothing(world: World) -> None:
+    call = world.call()
+    agent, customer = await world.phone("agent", AGENT), await world.phone("customer", CUSTOMER)
+    await call.add("agent", agent)
+    await call.add("customer", customer)
+    world.sink.fail("/gone.mp3", status=404, times=2)
+    await call("start_play_audio", participant_id="all", url=world.sink.url("/gone.mp3"))
+    await world.sink.wait_for(lambda one: one.path == "/gone.mp3", count=2)
+    await asyncio.gather(hears(agent, {CUSTOMER}, TONES), hears(customer, {AGENT}, TONES))
+    await call("stop")
+    await agent.call_over()
