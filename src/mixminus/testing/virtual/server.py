@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -39,8 +39,8 @@ from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.media import HOST, VirtualMedia, VirtualWorker
 from mixminus.testing.virtual.store import MemoryStore
 
-PUBLIC = "http://mixminus"
-"""Stands in logs for the server's own address, whose port is another at each run."""
+PUBLIC, APP = "http://mixminus", "http://app"
+"""Stand in logs for the server's own address and the application's, whose ports are others at each run."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,17 @@ class Exchange:
         return next((fields[key] for key in ("EventName", "Event", "CallStatus") if fields.get(key)), "")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One request to the API."""
+
+    at: datetime
+    method: str
+    path: str
+    body: str
+    status: int
+
+
 class VirtualServer(Server):
     """One server on a :class:`VirtualLoop`. ``seed`` decides every id, token, nonce and SSRC."""
 
@@ -77,6 +88,10 @@ class VirtualServer(Server):
         self.bank = Bank()
         self.exchanges: list[Exchange] = []
         """Every request to the application, in order."""
+        self.requests: list[Asked] = []
+        """Every request to the API, in the order of their answers."""
+        self.controls: ASGIApp | None = None
+        """What answers under ``/testing/``, if anything does."""
         self._virtual, self._seed = loop, seed
 
     async def _open_store(self) -> Store:
@@ -93,9 +108,17 @@ class VirtualServer(Server):
         return GatedClient(self._virtual, self.exchanges, allow_private=self.settings.dev)
 
     def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
-        config.app = StoppedClock(config.app, self._virtual)  # type: ignore[arg-type]
+        config.app = StoppedClock(config.app, self._virtual, self.requests, self.controls)  # type: ignore[arg-type]
         config.timeout_keep_alive = 10**6
         return _QuietHttpServer(config)
+
+    def make_recordings_fail(self, reason: str) -> None:
+        assert isinstance(self.finisher, InlineFinisher)
+        self.finisher.member.trouble = reason
+
+    def make_unreachable(self, url_begin: str, reason: str) -> None:
+        assert isinstance(self.outbound, GatedClient)
+        self.outbound.down[url_begin] = reason
 
     @property
     def worker(self) -> VirtualWorker:
@@ -143,21 +166,33 @@ class StoppedClock:
     instant: what the caller does next meets a world at rest.
     """
 
-    def __init__(self, app: ASGIApp, loop: VirtualLoop) -> None:
-        self._app, self._loop = app, loop
+    def __init__(self, app: ASGIApp, loop: VirtualLoop, requests: list[Asked], controls: ASGIApp | None = None) -> None:
+        self._app, self._loop, self._requests, self._controls = app, loop, requests, controls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._controls is not None and scope["path"].startswith("/testing/"):
+            await self._controls(scope, receive, send)
+            return
         nested = self._loop.asked
         waiting: list[Message] = []
+        body = bytearray()
+
+        async def listen() -> Message:
+            message = await receive()
+            body.extend(message.get("body", b""))
+            return message
 
         async def hold(message: Message) -> None:
             waiting.append(message)
 
         with self._loop.inside():
-            await self._app(scope, receive, hold)
+            await self._app(scope, listen, hold)
+        status = next((message["status"] for message in waiting if message["type"] == "http.response.start"), 0)
+        text = body.decode("utf-8", "replace")
+        self._requests.append(Asked(self._loop.clock.wall, scope["method"], scope["path"], text, status))
         await self._loop.at_rest(but_asked=nested)
         with self._loop.inside():
             for message in waiting:
@@ -171,8 +206,8 @@ class GatedClient(OutboundClient):
         super().__init__(allow_private=allow_private)
         self._loop, self._exchanges = loop, exchanges
         self._turn = asyncio.Lock()
-        self.down: Callable[[str], str] = lambda url: ""
-        """Why a URL cannot be reached; empty if it can."""
+        self.down: dict[str, str] = {}
+        """Begins of URLs that cannot be reached, and why."""
 
     async def fetch(self, request: OutboundRequest) -> OutboundResponse:
         with self._loop.outside():
@@ -185,7 +220,8 @@ class GatedClient(OutboundClient):
         status, answer = 0, ""
         at = self._loop.clock.wall
         try:
-            if reason := self.down(request.url):
+            reason = next((why for begin, why in self.down.items() if why and request.url.startswith(begin)), "")
+            if reason:
                 raise OutboundError("connect", f"{request.url}: {reason}")
             response = await super().fetch(request)
             status, answer = response.status, response.body.decode("utf-8", "replace")
@@ -204,7 +240,8 @@ class InlineFinisher(Finisher):
 
     def __init__(self) -> None:
         super().__init__(processes=0)
-        self._members = [InlineMember()]
+        self.member = InlineMember()
+        self._members = [self.member]
 
 
 class InlineMember(_Member):
@@ -237,10 +274,12 @@ class InlineMember(_Member):
         return answer
 
 
-def without_base(exchange: Exchange, base: str) -> Exchange:
-    """With the server's own address, whose port is another at each run, replaced by ``http://mixminus``."""
+def without_bases(exchange: Exchange, bases: dict[str, str]) -> Exchange:
+    """With addresses of this run replaced: ``bases`` says by what."""
 
     def told(text: str) -> str:
-        return text.replace(base, PUBLIC).replace(quote_plus(base), quote_plus(PUBLIC))
+        for base, name in bases.items():
+            text = text.replace(base, name).replace(quote_plus(base), quote_plus(name))
+        return text
 
     return replace(exchange, url=told(exchange.url), body=told(exchange.body), answer=told(exchange.answer))

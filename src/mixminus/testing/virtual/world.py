@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mixminus.clock import ManualClock
 from mixminus.media.protocol import StartTap
+from mixminus.testing.ear import Span
 from mixminus.testing.server import ServerAddress, plivo_client
 from mixminus.testing.sink import CallbackSink, Received
 from mixminus.testing.sources import from_file
@@ -19,7 +22,8 @@ from mixminus.testing.virtual.apps import App, serve_app
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.recordings import Recording, spans_of
-from mixminus.testing.virtual.server import Exchange, VirtualServer, settings_for, without_base
+from mixminus.testing.virtual.server import APP, PUBLIC, Asked, Exchange, VirtualServer, settings_for, without_bases
+from mixminus.testing.virtual.timeline import Timeline, timeline
 
 T = TypeVar("T")
 REAL_LIMIT = 300.0
@@ -45,6 +49,7 @@ class World:
         self._thread = threading.Thread(target=self._run, name="mixminus", daemon=True)
         self._closing: list[Callable[[], None]] = []
         self._client: Any = None
+        self._bases: list[str] = []
         self.server: VirtualServer
         self.app: CallbackSink
         """The application when none is mounted: takes every callback, answers what it is told to."""
@@ -82,7 +87,7 @@ class World:
 
     async def _start(self) -> None:
         self.app = CallbackSink()
-        await self.app.start()
+        self._bases.append(await self.app.start())
         given = {"default_answer_url": self.app.url("/answer"), **self._given}
         self.server = VirtualServer(settings_for(self._data, **given), self._loop, seed=self.seed)
         await self.server.start()
@@ -181,6 +186,10 @@ class World:
         """The virtual clock's reading at :attr:`seconds` 0."""
         return self.server.worker.began_ns
 
+    def since_begin(self, at: datetime) -> float:
+        """Virtual seconds at a wall time."""
+        return (at - BEGIN).total_seconds()
+
     def span(self, since: float, until: float | None) -> tuple[int, int]:
         """Virtual seconds → readings of the virtual clock; ``None`` is now."""
         end = self._loop.clock.monotonic_ns if until is None else self.origin_ns + round(until * 1e9)
@@ -198,6 +207,7 @@ class World:
     def mount(self, app: App) -> str:
         """Serve an ASGI or WSGI application on a free port of this machine; returns its base URL."""
         url, close = serve_app(app)
+        self._bases.append(url)
         self._closing.append(close)
         return url
 
@@ -218,12 +228,36 @@ class World:
             self._client = plivo_client(self.address)
         return self._client
 
+    # -- what goes wrong
+
+    def recordings_fail(self, reason: str = "") -> None:
+        """From now on no recording can be finished, for this reason; an empty one ends that."""
+        self.do(lambda: self.server.make_recordings_fail(reason))
+
+    def unreachable(self, url_begin: str, reason: str = "connection refused") -> None:
+        """From now on URLs that begin so cannot be reached; an empty reason ends that."""
+        self.do(lambda: self.server.make_unreachable(url_begin, reason))
+
     # -- what happened
 
     @property
     def callbacks(self) -> list[Exchange]:
         """Every request to the application, attempts that failed included, in order."""
-        return [without_base(exchange, self.url) for exchange in self.server.exchanges]
+        bases = {self.url: PUBLIC, **{base: APP if not n else f"{APP}-{n}" for n, base in enumerate(self._bases)}}
+        return [without_bases(exchange, bases) for exchange in self.server.exchanges]
+
+    def log(self) -> dict[str, Any]:
+        """All that happened, as plain values: the same at every run of the same test, on every machine."""
+        return {
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "callbacks": [{**asdict(one), "at": one.at.isoformat()} for one in self.callbacks],
+            "recordings": [
+                {"id": one.id, "samples": len(one.samples), "sha256": hashlib.sha256(one.path.read_bytes()).hexdigest()}
+                for one in self.recordings
+            ],
+            "phones": {phone.name: hashlib.sha256(phone.samples().tobytes()).hexdigest() for phone in self.phones},
+        }
 
     @property
     def events(self) -> list[str]:
@@ -231,9 +265,26 @@ class World:
         return [exchange.event for exchange in self.server.exchanges if 200 <= exchange.status < 300 and exchange.event]
 
     @property
+    def requests(self) -> list[Asked]:
+        """Every request to the API."""
+        return list(self.server.requests)
+
+    @property
     def received(self) -> list[Received]:
         """What the built-in application took, with the verdict on each signature."""
         return self.app.received
+
+    @property
+    def recorded_spans(self) -> list[list[Span]]:
+        """When each recording ran, virtual seconds; those that run on included."""
+        worker, now = self.server.worker, self._loop.clock.monotonic_ns
+        taps = dict.fromkeys(command.tap for _, command in worker.commands if isinstance(command, StartTap))
+        found = [spans_of(worker.commands, tap, now, worker.began_ns) for tap in taps]
+        return [[Span((a - self.origin_ns) / 1e9, (b - self.origin_ns) / 1e9) for a, b in spans] for spans in found]
+
+    def timeline(self) -> Timeline:
+        """Who spoke when, to whom it was audible, what was recorded and told: ``.text()`` or ``.svg()``."""
+        return timeline(self)
 
     @property
     def recordings(self) -> list[Recording]:
