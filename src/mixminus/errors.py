@@ -13,6 +13,7 @@
     │   └── NotImplementedHere    404  a path of Plivo's that mixminus does not serve
     ├── ProtocolError             the remote peer's: malformed SIP, SDP, RTP, XML
     ├── MediaError                the media engine refused a command
+    │   └── Overloaded            it has no time left for another leg
     ├── StorageError              disk or object store: full, unwritable, unreachable
     ├── SoundError                a sound cannot be fetched, decoded or spoken; names the URL or voice and why
     └── OutboundError             a URL of the customer's could not be fetched; carries the stage that failed
@@ -77,6 +78,10 @@ class ProtocolError(MixminusError):
 
 class MediaError(MixminusError):
     """The media engine refused a command, or is not there."""
+
+
+class Overloaded(MediaError):
+    """Media has no time left for another leg: later there may be."""
 
 
 class StorageError(MixminusError):

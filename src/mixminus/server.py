@@ -318,7 +318,7 @@ class Server:
                 log.info("nothing comes from a phone any more", call_uuid=event.leg, seconds=event.seconds)
                 self.lines.media_lost(event.leg)
             case media.LegQuality():
-                log.info("quality of a leg changed", **msgspec.structs.asdict(event))
+                log.info("a leg sounds otherwise", call_uuid=event.leg, good=event.good, mos=event.mos, loss=event.loss)
             case media.PlayEnded():
                 self.service.players.play_ended(event)
             case media.TapClosed():

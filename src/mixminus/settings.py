@@ -108,6 +108,12 @@ class Settings(_Table):
     )
     rtp_ports: PortRange = Field("20000-29999", description="UDP ports media may use.")
     rtp_pool: int = Field(128, ge=1, le=512, description="UDP ports opened per media worker; many callers share each.")
+    media_high_water: float = Field(
+        0.8, gt=0, le=1, description="Share of its time from which a media worker is given no new calls."
+    )
+    media_timeout: float = Field(
+        300.0, ge=0, description="Seconds without any packet from a phone after which its call is ended. 0: never."
+    )
     data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
     workers: int = Field(1, ge=1, le=64, description="Media worker processes.")
     dev: bool = Field(False, description="Callbacks and fetches may go to loopback and private addresses.")
@@ -121,9 +127,7 @@ class Settings(_Table):
         "",
         description="How the outside reaches the API, for URLs in answers and callbacks. Empty: http://HTTP address.",
     )
-    tls: str = Field(
-        "", description="Host name to serve the API under over TLS, on the HTTP port. Empty: plain HTTP."
-    )
+    tls: str = Field("", description="Host name to serve the API under over TLS, on the HTTP port. Empty: plain HTTP.")
     tls_cert: Path | None = Field(
         None, description="Certificate chain for tls, PEM. Empty: one is issued by the authority in the data folder."
     )

@@ -20,7 +20,7 @@ from mixminus.calls.leg.inputs import EarlyMediaUp
 from mixminus.calls.leg.line import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.routing import NoRoute, Route
-from mixminus.errors import MediaError, MixminusError
+from mixminus.errors import MediaError, MixminusError, Overloaded
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
@@ -28,6 +28,9 @@ from mixminus.sip import events as sip
 from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sip.uri import is_address, parse_uri
+
+RETRY_AFTER = "30"
+"""Seconds, told to callers who cannot be taken now."""
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +90,10 @@ class SipLines:
         self.key_pressed: Callable[[str, str], None] = lambda call_uuid, key: None
         self.find_destination: Callable[[str | None, str], Coroutine[Any, Any, Destination | None]] = _nobody
         self.accepting: Callable[[], bool] = lambda: True
+        self.overloaded: Callable[[], str] = lambda: ""
+        """Why no call can be taken for now; empty when it can."""
+        self.media_timeout = 0.0
+        """Seconds without a packet after which a leg is ended; 0: never."""
         self.spawn: Callable[[Coroutine[Any, Any, Any]], None] = _spawn_nothing
         self._handlers: dict[type, Callable[[Any], None]] = {
             sip.IncomingCall: self._incoming,
@@ -146,7 +153,7 @@ class SipLines:
             body = line.early or await self._open_inbound(line, room)
         except MixminusError as error:
             log.warning("cannot answer", call_uuid=call_uuid, error=str(error))
-            self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
+            self._refuse_media(line, error)
             return Gone(HangupCause.INTERNAL_ERROR, HangupSource.PLIVO)
         if not line.up:
             return Gone()
@@ -165,7 +172,7 @@ class SipLines:
             line.early = await self._open_inbound(line, room)
         except MixminusError as error:
             log.warning("no early media", call_uuid=call_uuid, error=str(error))
-            self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
+            self._refuse_media(line, error)
             return Gone(HangupCause.INTERNAL_ERROR, HangupSource.PLIVO)
         if not line.up:
             return Gone()
@@ -185,6 +192,12 @@ class SipLines:
             plan = _PLAN_TO_COME
         await self._open(line, plan)
         return body
+
+    def _refuse_media(self, line: _Line, error: MixminusError) -> None:
+        if isinstance(error, Overloaded):
+            self._endpoint.reject(line.sip, 503, headers=[("Retry-After", RETRY_AFTER)])
+        else:
+            self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
 
     def _negotiate(self, line: _Line) -> tuple[bytes, MediaPlan]:
         host, port = line.media or ("127.0.0.1", 9)
@@ -234,8 +247,8 @@ class SipLines:
 
     def _incoming(self, event: sip.IncomingCall) -> None:
         line = _Line(self._mint.uuid(), event.call, self._new_session(), source=event.source[0], offer=event.sdp)
-        if not self.accepting():
-            self._endpoint.reject(event.call, 503, headers=[("Retry-After", "30")])
+        if not self.accepting() or self.overloaded():
+            self._endpoint.reject(event.call, 503, headers=[("Retry-After", RETRY_AFTER)])
             return
         try:
             if line.offer:
@@ -331,6 +344,8 @@ class SipLines:
                 latch_hosts=_latch_hosts(line, plan),
                 send=plan.send,
                 receive=plan.receive,
+                rtcp=plan.rtcp,
+                media_timeout=self.media_timeout,
             )
         )
         return True
@@ -348,8 +363,17 @@ class SipLines:
                 latch_hosts=_latch_hosts(line, plan),
                 send=plan.send,
                 receive=plan.receive,
+                rtcp=plan.rtcp,
+                media_timeout=self.media_timeout,
             )
         )
+
+    def media_lost(self, call_uuid: str) -> None:
+        """Nothing comes from the peer any more: end the call."""
+        line = self._lines.get(call_uuid)
+        if line is not None and line.up:
+            self.hang_up(call_uuid, HangupCause.MEDIA_TIMEOUT)
+            self.tell(call_uuid, Gone(HangupCause.MEDIA_TIMEOUT, HangupSource.PLIVO))
 
     def _rejected(self, event: sip.Rejected) -> None:
         line = self._by_sip.pop(event.call, None)

@@ -102,6 +102,8 @@ class Service:
         self.recording_defaults: Mapping[str, Any] = {}
         """Settings of recordings whose request says nothing else: ``tracks``, ``pause_as``."""
         self.draining = False
+        self.overloaded: Callable[[], str] = lambda: ""
+        """Why no call can be placed for now; empty when it can."""
         self._quiet = asyncio.Event()
         """Set when the last live call has gone."""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -221,6 +223,8 @@ class Service:
         """Say which call is meant, making its uuid if the name is new; check the leg to be moved."""
         if self.draining:
             raise Conflict("the server is shutting down and takes no new calls")
+        if command.dial is not None and (why := self.overloaded()):
+            raise Conflict(why)
         if command.call_uuid:
             live = self.legs.get(command.call_uuid)
             if live is None or live.state is None or live.state.row.account != command.by.account:

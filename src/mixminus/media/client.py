@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from mixminus.clock import Clock, SystemClock
-from mixminus.errors import MediaError
+from mixminus.errors import MediaError, Overloaded
+from mixminus.media.admission import Gate
 from mixminus.media.batch import parse_host
 from mixminus.media.endpoint import Spawn, WorkerEndpoint, spawn_worker
 from mixminus.media.ports import open_pools
@@ -63,6 +64,7 @@ class MediaClient:
     ``host``: address to bind, IPv4 or IPv6. ``advertised_host``: what :meth:`reserve` tells peers, if another.
     ``on_event`` is called in the order in which things happened, possibly before the :meth:`send` that caused them
     returns.
+    ``high_water``: share of its time from which a worker is given no new legs, see :meth:`overloaded`.
     ``on_worker_lost(worker, rooms)`` is called when a worker died; its replacement is on the way, and ends that can no
     longer come (PlayEnded, DigitsSent, SpeakStop) follow as events at once.
     """
@@ -79,6 +81,7 @@ class MediaClient:
         on_worker_lost: Callable[[int, frozenset[str]], None] | None = None,
         clock: Clock | None = None,
         spawn: Spawn = spawn_worker,
+        high_water: float = 0.8,
     ) -> None:
         self._host, self._ports, self._workers, self._pool = host, ports, workers, pool
         self._advertised_host = advertised_host
@@ -86,6 +89,7 @@ class MediaClient:
         self._clock, self._spawn = clock or SystemClock(), spawn
         self._handles: list[WorkerEndpoint] = []
         self._roster = Roster()
+        self._gates = [Gate(high_water) for _ in range(workers)]
         self.counters = MediaCounters()
 
     async def start(self) -> None:
@@ -117,9 +121,26 @@ class MediaClient:
             sock.close()
 
     def place(self, room: str, *, near: str | None = None) -> int:
-        """The worker a room lives on; a new room goes beside leg ``near``, else to the worker with the fewest legs."""
+        """The worker a room lives on; a new room goes beside leg ``near``, else to the least loaded worker."""
         self._refuse_when_stopped()
-        return self._roster.place(room, [len(handle.book) for handle in self._handles], near=near)
+        return self._roster.place(room, self._loads(), near=near)
+
+    def overloaded(self) -> str:
+        """Why no more legs can be taken now; empty when they can. The calls that are there keep their quality by it."""
+        if any(self._open(index) for index in range(len(self._handles))):
+            return ""
+        return "all media workers are at their limit: try again later, or raise workers"
+
+    def _open(self, index: int) -> bool:
+        handle = self._handles[index]
+        return self._gates[index].open(handle.stats, len(handle.book))
+
+    def _loads(self) -> list[tuple[bool, int, int]]:
+        """What workers are ranked by: full ones last, then by load in steps of a tenth, then by legs."""
+        return [
+            (not self._open(index), int(10 * gate.load(handle.stats, len(handle.book))), len(handle.book))
+            for index, (gate, handle) in enumerate(zip(self._gates, self._handles, strict=True))
+        ]
 
     def reserve(
         self, room: str, leg: str, *, remote: Address | None, latchable: bool, peer_host: str | None = None
@@ -127,9 +148,13 @@ class MediaClient:
         """Local address for the SDP of a leg that will be opened in ``room``.
 
         ``latchable``: its ``OpenLeg`` will have ``latch_hosts``. ``peer_host``: literal address where the peer probably
-        is, while ``remote`` is not known. Raises MediaError when no port can take the leg.
+        is, while ``remote`` is not known. Raises MediaError when no port can take the leg, Overloaded when the room's
+        worker has no time for it.
         """
-        handle = self._handles[self.place(room)]
+        worker = self.place(room)
+        if not self._open(worker):
+            raise Overloaded(f"media worker {worker}, which has room {room}, is at its limit: try again later")
+        handle = self._handles[worker]
         self._check_family(remote)
         now_ns = self._clock.now().monotonic_ns
         self._roster.put("leg", leg, room)

@@ -17,6 +17,8 @@ CATCH_UP_NS = 200_000_000
 LATE_NS = 5_000_000
 LATENESS_WINDOW = 4096
 """Ticks over which lateness percentiles are taken (82 s)."""
+LOAD_WINDOW = 100
+"""Ticks over which load is taken (2 s): calls are let in by it, so it must follow them."""
 _CLOCK_MONOTONIC = 1
 _TIMER_ABSTIME = 1
 
@@ -36,7 +38,7 @@ class Schedule:
         self._period_ns = period_ns
         self._catch_up_ns = catch_up_ns
         self._lateness_us = np.zeros(LATENESS_WINDOW, np.float32)
-        self._busy_us = np.zeros(LATENESS_WINDOW, np.float32)
+        self._busy_us = np.zeros(LOAD_WINDOW, np.float32)
 
     def begin(self, now_ns: int) -> int:
         """Begin the tick that is due; returns its nominal time. ``now_ns`` is the clock's reading, not before due."""
@@ -54,7 +56,7 @@ class Schedule:
 
     def end(self, busy_ns: int) -> None:
         """Note how long the tick's work took."""
-        self._busy_us[(self.ticks - 1) % LATENESS_WINDOW] = busy_ns / 1000
+        self._busy_us[(self.ticks - 1) % LOAD_WINDOW] = busy_ns / 1000
 
     def lateness_us(self) -> tuple[float, float, float]:
         """p50, p99 and maximum lateness over the last :data:`LATENESS_WINDOW` ticks, microseconds."""
@@ -65,8 +67,8 @@ class Schedule:
         return float(p50), float(p99), float(seen.max())
 
     def load(self) -> float:
-        """Share of the time spent working over the last :data:`LATENESS_WINDOW` ticks, 0 to 1 (above 1: overloaded)."""
-        seen = self._busy_us[: min(self.ticks, LATENESS_WINDOW)]
+        """Share of the time spent working over the last :data:`LOAD_WINDOW` ticks, 0 to 1 (above 1: overloaded)."""
+        seen = self._busy_us[: min(self.ticks, LOAD_WINDOW)]
         return float(seen.mean()) * 1000 / self._period_ns if len(seen) else 0.0
 
 

@@ -6,7 +6,7 @@ A room lives whole on one worker, from the first thing that is put into it until
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mixminus.errors import MediaError
 
@@ -26,7 +26,7 @@ class Roster:
         self._members: dict[str, set[tuple[Kind, str]]] = {}
         self._places: dict[tuple[Kind, str], _Place] = {}
 
-    def place(self, room: str, loads: Sequence[int], *, near: str | None = None) -> int:
+    def place(self, room: str, loads: Sequence[Any], *, near: str | None = None) -> int:
         """The worker of ``room``; a new room goes to leg ``near``'s worker, else to the one with the least load."""
         if room not in self._rooms:
             beside = self._places.get(("leg", near)) if near is not None else None

@@ -98,6 +98,8 @@ class CallDoor:
     async def _create(self, command: CreateCalls) -> CallsCreated:
         if self._service.draining:
             raise Conflict("the server is shutting down and takes no new calls")
+        if why := self._service.overloaded():
+            raise Conflict(why)
         uuids = tuple(self._service.mint.uuid() for _ in command.to)
         for call_uuid, to in zip(uuids, command.to, strict=True):
             await self._service.create_leg(_order(command, call_uuid, to))
