@@ -8,6 +8,7 @@ time is for people and for the API.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -26,11 +27,25 @@ class Clock(Protocol):
     def now(self) -> Instant: ...
 
 
+_CATCH_UP = 20
+"""A clock that was set back loses one in so many nanoseconds until it agrees again: an hour takes 20 hours."""
+
+
 class SystemClock:
-    """The machine's own clock. Wall time is UTC and carries its zone."""
+    """The machine's own clock. Wall time is UTC and carries its zone, and never runs backwards: when somebody sets the
+    clock back, it goes on a little slower until the machine's has caught up.
+    """
+
+    def __init__(self, read: Callable[[], tuple[int, int]] = lambda: (time.time_ns(), time.monotonic_ns())) -> None:
+        """``read``: wall and monotonic nanoseconds."""
+        self._read = read
+        self._wall, self._monotonic = read()
 
     def now(self) -> Instant:
-        return Instant(datetime.now(UTC), time.monotonic_ns())
+        wall, monotonic = self._read()
+        elapsed = monotonic - self._monotonic
+        self._wall, self._monotonic = max(wall, self._wall + elapsed - -(-elapsed // _CATCH_UP)), monotonic
+        return Instant(datetime.fromtimestamp(self._wall // 1000 / 1e6, UTC), monotonic)
 
 
 @dataclass

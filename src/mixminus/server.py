@@ -104,7 +104,7 @@ class Server:
 
     async def _start(self) -> None:
         settings = self.settings
-        settings.data.mkdir(parents=True, exist_ok=True)
+        _make_data_folder(settings.data)
         self.store = await self._open_store()
         self._closing.push_async_callback(self.store.close)
         self.account = await main_account(self.store, settings, self.mint, self.clock.now().wall)
@@ -393,6 +393,15 @@ class Server:
 
     async def stop(self) -> None:
         await self._closing.aclose()
+
+
+def _make_data_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"data folder {folder}: {error.strerror}; choose one that can be written with --data"
+        ) from error
 
 
 async def _check_store(remote: ObjectStorage) -> None:

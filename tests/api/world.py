@@ -8,8 +8,8 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -43,6 +43,7 @@ from mixminus.calls.leg.door import CALL_COMMANDS, CallsCreated, CreateCalls, En
 from mixminus.clock import ManualClock
 from mixminus.errors import NotFound
 from mixminus.ids import Mint
+from mixminus.recording.signed_urls import RecordingUrls, UrlSigner
 from mixminus.settings import Number
 from mixminus.store.queries import CallFilter, Found, MpcFilter, Page, RecordingFilter
 from mixminus.store.rows import (
@@ -86,6 +87,8 @@ class World:
     refuse: Exception | None = None
     """Raised by the next command or commit."""
     next_member: int = 1000
+    urls: Literal["basic", "signed", "unguessable"] = "basic"
+    """The setting recording_urls."""
     results: dict[type, Any] = field(default_factory=dict)
     """What commands of these types answer."""
     conferences: tuple[Conference, ...] = ()
@@ -384,6 +387,7 @@ class World:
                 clock=self.clock,
                 mint=self.mint,
                 rate_limit=rate_limit or RateLimit(0),
+                recording_urls=RecordingUrls(UrlSigner("00" * 32, lasting=timedelta(hours=24)), self.urls),
             )
         )
 

@@ -567,7 +567,8 @@ class Life:
         while quiet < 3:
             await asyncio.sleep(0.0005)
             await self._pass(TICK)
-            idle = not self.service._tasks and not self.service.books.owed and not self.deliverer.under_way
+            loaded = self.deliverer._outbox._early is None
+            idle = not self.service._tasks and not self.service.books.owed and not self.deliverer.under_way and loaded
             if not idle and self.service.books.owed:
                 self.timers.fire(1.0)
             if idle and self.deliverer.lanes_pending and self._waiting:

@@ -67,6 +67,7 @@ class CallRecorder:
         return str(self._spool_root / recording_id)
 
     async def begin(self, row: RecordingRow) -> None:
+        await asyncio.to_thread(self._storage.make_ready, self._key(row))
         self._closed[row.id] = asyncio.Event()
         self._follow(row)
 

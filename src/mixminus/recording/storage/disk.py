@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mixminus.recording.spool import disk_error, sync_folder
+from mixminus.errors import StorageError
+from mixminus.recording.spool import disk_error, make_folder, sync_folder
 from mixminus.recording.storage.keys import check_key, is_key, stem_of
 
 _READ_BYTES = 1 << 16
+LEAST_FREE_BYTES = 4 << 20
+"""With less, no recording is begun: it would not get far. Half an hour of mp3."""
 
 
 class DiskStorage:
@@ -22,6 +26,19 @@ class DiskStorage:
     def path(self, key: str) -> Path:
         """Where ``key`` is or will be. Raises StorageError for what is no key (it might lead out of the folder)."""
         return self.root / check_key(key)
+
+    def make_ready(self, key: str) -> None:
+        """Raises StorageError, saying what to do, if ``key`` could not be written now."""
+        folder = self.path(key).parent
+        try:
+            make_folder(folder)
+        except OSError as error:
+            raise disk_error(error, folder, "creating") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise disk_error(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), folder, "writing to")
+        free = self.free_bytes()
+        if free < LEAST_FREE_BYTES:
+            raise StorageError(f"disk full: {free} bytes are free for {folder}; free some space")
 
     def size(self, key: str) -> int | None:
         path = self.path(key)
