@@ -86,6 +86,11 @@ class Reports:
 
     # -- out
 
+    def turns(self, tick: int, ticks: int) -> list[int]:
+        """Of ``ticks`` ticks, the first of them ``tick``, those in which some leg has its turn, counted from 0."""
+        passed = -(np.flatnonzero(self._state.kind == LEG) + tick) % EVERY
+        return sorted(set(passed[passed < ticks].tolist()))
+
     def turn(self, tick: int, now_ns: int) -> list[Event]:
         """Report for the legs whose turn it is."""
         state = self._state

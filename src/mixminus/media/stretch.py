@@ -80,7 +80,6 @@ def is_regular(state: MediaState, heads: Heads, tick: int) -> bool:
         & (state.quiet_to[row] != FOREVER)
         & (state.hold[row] == 0)
         & (state.good[row] == play - 1)
-        & (state.jitter[row] == 0)
         & (state.transit[row] == np.uint32(tick * FRAME & 0xFFFFFFFF) - heads.timestamp)
         & (state.faked_at[row] < tick - playout.MEMORY)
     )
@@ -238,6 +237,7 @@ def go_on(state: MediaState, heads: Heads, ticks: int, tick: int) -> None:
     due = ((-(row + tick)) % playout.WINDOW) < ticks
     state.slack[row] = np.where(due, lag, np.minimum(state.slack[row], lag))
     _keep_last(state, heads, ticks)
+    _calm_down(state, row, ticks)
     for name in ("received", "expected"):
         getattr(state, name)[row] += ticks
     state.sequence[row] += np.uint16(ticks)
@@ -245,6 +245,14 @@ def go_on(state: MediaState, heads: Heads, ticks: int, tick: int) -> None:
     for name in ("newest", "end", "play"):
         getattr(state, name)[row] += slots
     state.good[row] = state.play[row] - 1
+
+
+def _calm_down(state: MediaState, row: Index, ticks: int) -> None:
+    """Jitter without any, in the very steps of :mod:`mixminus.media.ingest`."""
+    jitter = state.jitter[row]
+    for _ in range(ticks if jitter.any() else 0):
+        jitter += (np.float32(0) - jitter) / np.float32(16)
+    state.jitter[row] = jitter
 
 
 def _keep_last(state: MediaState, heads: Heads, ticks: int) -> None:

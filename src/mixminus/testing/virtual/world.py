@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from starlette.types import ASGIApp
+
 from mixminus.clock import ManualClock
 from mixminus.media.protocol import StartTap
 from mixminus.testing.ear import Span
@@ -41,8 +43,16 @@ class World:
     Time stands still except in :meth:`advance`, :meth:`until` and :meth:`flowing`. ``seed`` decides every id.
     """
 
-    def __init__(self, data: Path, *, seed: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        seed: int = 1,
+        controls: Callable[[World], ASGIApp] | None = None,
+        **settings: Any,
+    ) -> None:
         self.seed = seed
+        self._make_controls = controls
         self.phones: list[Phone] = []
         self._data, self._given = data, settings
         self._loop = VirtualLoop(ManualClock(wall=BEGIN))
@@ -90,6 +100,8 @@ class World:
         self._bases.append(await self.app.start())
         given = {"default_answer_url": self.app.url("/answer"), **self._given}
         self.server = VirtualServer(settings_for(self._data, **given), self._loop, seed=self.seed)
+        if self._make_controls is not None:
+            self.server.controls = self._make_controls(self)
         await self.server.start()
         self.app.auth_token = self.server.account.token
 
@@ -174,11 +186,16 @@ class World:
     @contextmanager
     def flowing(self) -> Iterator[None]:
         """Let time go on by itself whenever nothing is in flight; for applications that act on their own threads."""
-        self._loop.flow(True)
+        self.flow(True)
         try:
             yield
         finally:
-            self._loop.flow(False)
+            self.flow(False)
+
+    def flow(self, on: bool) -> None:
+        """Begin or end what :meth:`flowing` does for a block."""
+        self._loop.flow(on)
+        if not on:
             self.do(lambda: None)
 
     @property
