@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mixminus.calls import effects
+from mixminus.calls.commands import Callback
 from mixminus.calls.document import InvalidDocument, read_document
 from mixminus.calls.inputs import (
     Admission,
@@ -81,28 +82,28 @@ class LegEffects:
         self._service.post_leg(call_uuid, await self._document(call_uuid, effect))
 
     async def _document(self, call_uuid: str, effect: effects.Fetch) -> LegInput:
+        """What the URL answers; the fallback is asked when it cannot be reached or answers what cannot be used."""
+        answer = await self._ask(call_uuid, effect, effect.callback)
+        if isinstance(answer, Fetched) or not effect.fallback.url:
+            return answer
+        return await self._ask(call_uuid, effect, effect.fallback)
+
+    async def _ask(self, call_uuid: str, effect: effects.Fetch, callback: Callback) -> Fetched | FetchFailed:
         live = self._service.legs.get(call_uuid)
         if live is None or live.state is None:
             return FetchFailed(effect.kind, True, "the call is over", effect.number)
-        by = live.state.by
-
-        def warn(sentence: str) -> None:
-            log.warning("document", call_uuid=call_uuid, url=effect.callback.url, warning=sentence)
-
+        by, told = live.state.by, log.bind(call_uuid=call_uuid, url=callback.url)
         try:
             body = await self._service.documents.fetch(
-                effect.callback,
-                effect.request,
-                account=by.account,
-                sub_account=by.sub_account,
-                fallback=effect.fallback,
+                callback, effect.request, account=by.account, sub_account=by.sub_account, fallback=Callback()
             )
-            return Fetched(read_document(body, warn), effect.number)
+            elements = read_document(body, lambda sentence: told.warning("document", warning=sentence))
+            return Fetched(elements, effect.number)
         except OutboundError as error:
-            log.warning("document not fetched", call_uuid=call_uuid, url=effect.callback.url, error=str(error))
+            told.warning("document not fetched", error=str(error))
             return FetchFailed(effect.kind, True, str(error), effect.number)
         except InvalidDocument as error:
-            log.warning("document unusable", call_uuid=call_uuid, url=effect.callback.url, error=str(error))
+            told.warning("document unusable", error=str(error))
             return FetchFailed(effect.kind, False, str(error), effect.number)
 
     async def _ring(self, call_uuid: str, effect: effects.SignalRinging) -> None:
