@@ -37,7 +37,9 @@ def document(operations: Iterable[Operation], title: str, version: str) -> dict[
     """The document as plain JSON values."""
     operations = [operation for operation in operations if operation.status != 404]
     bodies = [operation.answers for operation in operations if operation.answers is not None]
-    _, schemas = msgspec.json.schema_components([*dict.fromkeys(bodies), render.Error], ref_template=_REF)
+    _, schemas = msgspec.json.schema_components(
+        [*dict.fromkeys([*bodies, render.Message]), render.Error], ref_template=_REF
+    )
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         path = ACCOUNT_PREFIX + "{auth_id}/" + operation.template + ("" if "{format}" in operation.template else "/")
@@ -101,8 +103,20 @@ def _responses(operation: Operation) -> dict[str, Any]:
         success["content"] = {operation.media_type: {"schema": {"$ref": _REF.format(name=operation.answers.__name__)}}}
     elif operation.status == 200:
         success["content"] = {operation.media_type: {"schema": {"type": "string", "format": "binary"}}}
+    answers = {str(operation.status): success}
+    if operation.asynchronous:
+        _add_asynchronous(answers, "202" if operation.verb == "POST" else "200")
     error = {"application/json": {"schema": {"$ref": _REF.format(name="Error")}}}
     return {
-        str(operation.status): success,
+        **answers,
         **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},
     }
+
+
+def _add_asynchronous(answers: dict[str, Any], status: str) -> None:
+    """With ``callback_url`` the answer is this message, under a status of its own (API reference, section 1.9)."""
+    message = {"$ref": _REF.format(name="Message")}
+    answer = answers.setdefault(status, {"description": "The real answer goes to callback_url"})
+    content = answer.setdefault("content", {}).setdefault("application/json", {"schema": message})
+    if content["schema"] != message:
+        content["schema"] = {"anyOf": [content["schema"], message]}
