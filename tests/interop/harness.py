@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import soundfile
 from aiohttp import web
@@ -126,10 +127,12 @@ class Run:
 
 def _as_json(one: Received) -> dict[str, object]:
     names = {"v2": "V2", "v2Nonce": "V2-Nonce", "v3": "V3", "v3Nonce": "V3-Nonce"}
+    asked = {key for key, _ in parse_qsl(urlsplit(one.url).query, keep_blank_values=True)}
+    form = {key: value for key, value in one.parameters.items() if key not in asked}
     return {
         "method": one.method,
         "url": one.url,
-        "form": dict(one.parameters) if one.method == "POST" else {},
+        "form": form if one.method == "POST" else {},
         **{key: one.headers[f"X-Plivo-Signature-{name}"] for key, name in names.items()},
     }
 

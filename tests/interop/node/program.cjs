@@ -127,7 +127,7 @@ async function activation() {
     const answer = await calls.listParticipants(waiting());
     return (answer.objects || Array.from(answer)).length;
   });
-  await operation("start", () => calls.start(waiting()));
+  await operation("start", () => calls.start({ ...waiting(), status: "active" }));
   await operation("start: active", async () => expect((await calls.get(waiting())).status === "Active", "not active"));
   await operation("stop", () => calls.stop(waiting()));
 }

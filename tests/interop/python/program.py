@@ -130,9 +130,7 @@ def found(get: Callable[[], object]) -> object:
 
 
 def sounds(agent: str) -> None:
-    operation(
-        "play", lambda: expect(agent in calls.start_play_audio(agent, url=GIVEN["audio"], **NAME).mpc_member_id, agent)
-    )
+    operation("play", lambda: expect(calls.start_play_audio(agent, url=GIVEN["audio"], **NAME).message, "no message"))
     operation("stop play", lambda: calls.stop_play_audio(agent, **NAME))
 
 
@@ -153,7 +151,7 @@ def errors() -> None:
         "error 400",
         lambda: refused(ValidationError, lambda: client.request("POST", path, body, is_voice_request=True)),
     )
-    operation("error 401", lambda: refused(AuthenticationError, lambda: stranger.multi_party_calls.list()))
+    operation("error 401", lambda: refused(AuthenticationError, lambda: stranger.multi_party_calls.get(**NAME)))
     operation("error 404", lambda: refused(ResourceNotFoundError, lambda: calls.get(friendly_name="nobody")))
 
 
