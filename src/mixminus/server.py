@@ -341,6 +341,7 @@ class Server:
             registration=self._registration,
             callbacks=self.store,
             speech_missing=lambda: self.speaker.missing,
+            line_of=self.media.leg_stats,
             numbers=self.settings.number,
             conferences=self.service.conferences.visible,
             clock=self.clock,

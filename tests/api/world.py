@@ -43,6 +43,7 @@ from mixminus.calls.leg.door import CALL_COMMANDS, CallsCreated, CreateCalls, En
 from mixminus.clock import ManualClock
 from mixminus.errors import NotFound
 from mixminus.ids import Mint
+from mixminus.media.protocol import LegStats
 from mixminus.recording.signed_urls import RecordingUrls, UrlSigner
 from mixminus.settings import Number
 from mixminus.store.queries import CallFilter, Found, MpcFilter, Page, RecordingFilter
@@ -82,6 +83,7 @@ class World:
     rows: dict[type[Row], dict[str, Any]] = field(default_factory=dict)
     commands: list[Any] = field(default_factory=list)
     delivered: list[tuple[str, str, dict[str, Any], Requester]] = field(default_factory=list)
+    lines: dict[str, LegStats] = field(default_factory=dict)
     registrations: dict[str, Registration] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     refuse: Exception | None = None
@@ -371,6 +373,9 @@ class World:
     async def deliver(self, url: str, method: str, body: dict[str, Any], by: Requester) -> None:
         self.delivered.append((url, method, body, by))
 
+    async def line_of(self, call_uuid: str) -> LegStats | None:
+        return self.lines.get(call_uuid)
+
     def app(self, rate_limit: RateLimit | None = None) -> Any:
         return create_app(
             Ports(
@@ -381,6 +386,7 @@ class World:
                 public_url=PUBLIC_URL,
                 sip_domain="sip.example.com",
                 registration=self.registrations.get,
+                line_of=self.line_of,
                 speech_missing=lambda: self.speech_missing,
                 numbers=(NUMBER,),
                 conferences=lambda by: self.conferences,

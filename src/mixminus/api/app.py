@@ -14,6 +14,7 @@ from mixminus.api import (
     callbacks,
     calls,
     conferences,
+    debug,
     endpoints,
     keeping,
     members,
@@ -33,6 +34,7 @@ from mixminus.api.ports import Ports
 OPERATIONS: tuple[Operation, ...] = (
     *multi_party_calls.OPERATIONS,
     *participants.OPERATIONS,
+    *debug.OPERATIONS,
     *participant_recordings.OPERATIONS,
     *members.OPERATIONS,
     *recordings.OPERATIONS,

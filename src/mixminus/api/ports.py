@@ -13,6 +13,7 @@ from mixminus.calls.conference.machine import Conference
 from mixminus.clock import Clock, SystemClock
 from mixminus.errors import NotFound
 from mixminus.ids import Mint
+from mixminus.media.protocol import LegStats
 from mixminus.recording.layouts import Layout
 from mixminus.recording.rendering import Format
 from mixminus.recording.signed_urls import RecordingUrls, UrlSigner, new_secret
@@ -122,6 +123,10 @@ class Registration:
     user_agent: str = ""
 
 
+async def _no_line(call_uuid: str) -> LegStats | None:
+    return None
+
+
 def _no_conferences(by: Requester) -> tuple[Conference, ...]:
     return ()
 
@@ -155,6 +160,8 @@ class Ports:
     """User name of an endpoint → its registration, if any."""
     speech_missing: Callable[[], str] = lambda: ""
     """Why no text can be spoken; empty when it can."""
+    line_of: Callable[[str], Awaitable[LegStats | None]] = _no_line
+    """Call → the counters of its media, if it has any."""
     numbers: tuple[Number, ...] = ()
     callbacks: CallbackLog | None = None
     """``None``: nothing is kept of them."""

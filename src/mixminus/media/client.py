@@ -26,6 +26,7 @@ from mixminus.media.protocol import (
     Event,
     GetStats,
     LegLatched,
+    LegStats,
     MoveLeg,
     OpenLeg,
     PauseTap,
@@ -203,6 +204,15 @@ class MediaClient:
         self._refuse_when_stopped()
         answers = (self._answer(handle, handle.submit(GetStats(legs=legs)), ANSWER_SECONDS) for handle in self._handles)
         return tuple(await asyncio.gather(*answers))
+
+    async def leg_stats(self, leg: str) -> LegStats | None:
+        """One leg's counters now; None when no worker has it."""
+        self._refuse_when_stopped()
+        if not self._roster.has("leg", leg):
+            return None
+        handle = self._handles[self._roster.worker_of("leg", leg)]
+        stats = await self._answer(handle, handle.submit(GetStats(leg=leg)), ANSWER_SECONDS)
+        return stats.leg_stats[0] if stats and stats.leg_stats else None
 
     def restarts(self) -> tuple[int, ...]:
         """How often each worker was replaced."""

@@ -106,8 +106,11 @@ class Control:
         """Legs, rooms, taps."""
         return len(self._rows[LEG]), len(self._rooms), len(self._rows[TAP])
 
-    def leg_stats(self) -> tuple[protocol.LegStats, ...]:
-        return tuple(self._leg_stats(name, row) for name, row in self._rows[LEG].items())
+    def leg_stats(self, asked: protocol.GetStats) -> tuple[protocol.LegStats, ...]:
+        legs = self._rows[LEG]
+        if asked.legs:
+            return tuple(self._leg_stats(name, row) for name, row in legs.items())
+        return (self._leg_stats(asked.leg, legs[asked.leg]),) if asked.leg in legs else ()
 
     def _open_leg(self, command: protocol.OpenLeg) -> None:
         self._refuse_known(LEG, command.leg)

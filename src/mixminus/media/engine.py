@@ -88,7 +88,7 @@ class Engine:
             MediaError: it cannot be done; nothing was changed.
         """
         self._events += self._control.apply(command, now_ns)
-        return self._stats(command.legs) if isinstance(command, protocol.GetStats) else None
+        return self._stats(command) if isinstance(command, protocol.GetStats) else None
 
     def tick(self, now_ns: int, packets: PacketBatch) -> DatagramBatch:
         """20 ms of every call. The batch returned is valid until the next tick."""
@@ -218,7 +218,7 @@ class Engine:
             self._was_active = state.active.copy()
         state.masks_changed = state.routes_changed = False
 
-    def _stats(self, legs_too: bool) -> protocol.Stats:
+    def _stats(self, asked: protocol.GetStats) -> protocol.Stats:
         """Lateness is the clock's to know: the loop around the engine fills it in."""
         legs, rooms, taps = self._control.counts()
         return protocol.Stats(
@@ -230,5 +230,5 @@ class Engine:
             skipped_ticks=0,
             stranger_packets=self._strangers,
             malformed_packets=self._malformed + self._reports.malformed,
-            leg_stats=self._control.leg_stats() if legs_too else (),
+            leg_stats=self._control.leg_stats(asked),
         )

@@ -175,6 +175,8 @@ class StopTap(msgspec.Struct, frozen=True, tag=True):
 class GetStats(msgspec.Struct, frozen=True, tag=True):
     """Ask for :class:`Stats` as the reply's value."""
 
+    leg: str = ""
+    """Also fill ``leg_stats`` with this leg's, if it is there."""
     legs: bool = False
     """Also fill ``leg_stats``: every leg's counters, which takes a worker with thousands of legs some milliseconds."""
 
