@@ -129,7 +129,7 @@ TRANSCRIPTION: tuple[Parameter[Any], ...] = (
     _method("transcription_method"),
     _text("transcription_report_type", _NO_TRANSCRIPT, 20),
 )
-RECORD_CHANNEL_TYPE = _text("record_channel_type", "Accepted without effect: both sides are in one channel.", 20)
+RECORD_CHANNEL_TYPE = _text("record_channel_type", "Accepted without effect: fetch the file with ?layout=stereo.", 20)
 FILE_READY_URL = _url("callback_url", "Told when the file is ready.")
 FILE_READY_METHOD = _method("callback_method")
 RECORD_PARAMETERS: tuple[Parameter[Any], ...] = (

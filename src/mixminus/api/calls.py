@@ -29,13 +29,13 @@ from mixminus.calls.leg.inputs import (
 )
 from mixminus.calls.sounds.program import PlayItem, Program, SpeakItem
 from mixminus.errors import NotFound
-from mixminus.store.queries import CallFilter, DayBounds
+from mixminus.store.queries import CallFilter, DayBounds, Page
 from mixminus.store.rows import CallRow
 
 DEFAULT_RING_TIMEOUT = 120
 """Seconds."""
 ALL_LIVE = 10_000
-"""Most live calls a list names: it has no pages in the vendor's API unless they are asked for."""
+"""Most live calls a list names when no ``limit`` is given."""
 
 
 async def create_call(ports: Ports, request: ApiRequest) -> Answer:
@@ -91,6 +91,8 @@ async def list_calls(ports: Ports, request: ApiRequest) -> Answer:
         billed=DayBounds(**billed),
     )
     sub_account = by.sub_account or reader.optional(p.SUBACCOUNT)
+    if status is not None and not reader.gives(p.LIMIT):
+        page = Page(ALL_LIVE, page.offset)
     reader.check()
     found = await ports.store.calls(by.account, sub_account=sub_account, filters=filters, page=page)
     if status is not None:

@@ -64,7 +64,7 @@ def only(text: str) -> Element:
         ),
         (
             f'<Record action="{URL}" fileFormat="WAV" maxLength="9" playBeep="none" recordChannelType="mono"/>',
-            RecordElement(action=Callback(URL), format="wav", max_length=9, beep=False, stereo=False),
+            RecordElement(action=Callback(URL), format="wav", max_length=9, beep=False),
         ),
         (
             f'<Dial confirmKey="1" dialMusic="{URL}" callerId="100" sipHeaders="a=b,c=d" digitsMatch="1, 22">'

@@ -86,8 +86,9 @@ ELEMENTS: dict[str, dict[str, str]] = {
     "Record": {
         **_acting(
             "action", "method", "fileFormat", "redirect", "timeout", "maxLength", "playBeep", "finishOnKey",
-            "recordSession", "startOnDialAnswer", "recordChannelType", "callbackUrl", "callbackMethod",
+            "recordSession", "startOnDialAnswer", "callbackUrl", "callbackMethod",
         ),
+        "recordChannelType": "one channel; both sides are kept apart, and fetched with `?layout=stereo`",
         **dict.fromkeys(
             ("transcriptionType", "transcriptionUrl", "transcriptionMethod", "transcriptionReportType"), _NO_TRANSCRIPT
         ),

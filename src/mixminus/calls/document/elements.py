@@ -96,7 +96,6 @@ class RecordElement(msgspec.Struct, frozen=True, kw_only=True):
     """Record the whole call from here on, and go on with the document at once."""
     on_dial_answer: bool = False
     """Begin when the next ``Dial`` is answered."""
-    stereo: bool = True
 
 
 class DialTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -66,6 +66,7 @@ def _speech_attributes(attributes: Attributes) -> None:
 def record(element: XmlElement, attributes: Attributes) -> RecordElement:
     for name in ("transcriptionType", "transcriptionUrl", "transcriptionMethod", "transcriptionReportType"):
         attributes.text(name)
+    attributes.word("recordChannelType", ("stereo", "mono"))
     return RecordElement(
         action=attributes.target(),
         callback=attributes.target("callbackUrl", "callbackMethod"),
@@ -77,5 +78,4 @@ def record(element: XmlElement, attributes: Attributes) -> RecordElement:
         finish_on=attributes.keys("finishOnKey", "#"),
         session=attributes.flag("recordSession", False),
         on_dial_answer=attributes.flag("startOnDialAnswer", False),
-        stereo=attributes.word("recordChannelType", ("stereo", "mono")) != "mono",
     )
