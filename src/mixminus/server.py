@@ -60,6 +60,7 @@ log = structlog.get_logger(__name__)
 HAND_SHAKE = "server.json"
 """In the data folder while the server runs: where it listens, and the main account's credentials."""
 CALLBACK_DRAIN_SECONDS = 3.0
+_MOST_FINISHERS = 4
 STORE_CHECK_SECONDS = 10.0
 PLIVO_PHONE_DOMAIN = "phone.plivo.com"
 """Endpoints are addressed under it by applications written for the vendor."""
@@ -193,7 +194,8 @@ class Server:
         )
 
     def _make_finisher(self) -> Finisher:
-        return Finisher()
+        """As many as cores, within reason, so that hundreds of recordings stopped at once are announced within a second."""
+        return Finisher(processes=min(os.cpu_count() or 1, _MOST_FINISHERS))
 
     def _make_outbound(self) -> OutboundClient:
         return OutboundClient(allow_private=self.settings.dev)

@@ -103,6 +103,8 @@ def test_discarding(tmp_path: Path) -> None:
     for _ in range(2):
         desk.receive(Discard("a", str(tmp_path / "a")))
     desk.receive(Discard("b", "/proc/self"))
+    while desk.busy:
+        desk.turn()
     assert answers[:2] == [Discarded("a"), Discarded("a")]
     assert isinstance(answers[2], Failed) and "removing /proc/self" in answers[2].reason
     assert not (tmp_path / "a").exists()

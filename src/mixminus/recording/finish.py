@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -50,6 +51,11 @@ class FinishedFile(msgspec.Struct, frozen=True):
         return self.samples / self.rate
 
 
+Wait: TypeAlias = Callable[[], None]
+"""What mostly waits for the disk: to be called, in any thread, before the next turn."""
+Turns: TypeAlias = Generator[Wait | None, None, FinishedFile]
+
+
 class NoAudio(StorageError):
     """Nothing was recorded, or nothing of it is left."""
 
@@ -80,6 +86,7 @@ class Job:
         self._rendering: Rendering | None = None
         self._check: verify.Check | None = None
         self._peaks = None
+        self._sidecar_trouble = ""
 
     def step(self) -> bool:
         """Render one slice of what is new; whether more is waiting. Never raises for what the disk does."""
@@ -92,8 +99,9 @@ class Job:
             self.abandon()
             return False
 
-    def finish(self) -> Generator[None, None, FinishedFile]:
-        """Render what is left and put the file in its place. Runs in short turns: drive it to its return value.
+    def finish(self) -> Turns:
+        """Render what is left and put the file in its place. Runs in short turns: drive it to its return value. What a
+        turn yields is to be called before the next; if it raises, that is to be thrown in.
 
         Tries a second time from the start if something goes wrong, then raises StorageError: :class:`NoAudio`, or the
         reason. The spool stays in any case.
@@ -146,14 +154,13 @@ class Job:
         if self._sidecar_of:
             self._peaks = sidecar.Peaks(self._tail.rate)
 
-    def _complete(self) -> Generator[None, None, FinishedFile]:
+    def _complete(self) -> Turns:
         while self._slice():
-            yield
+            yield None
         if self._rendering is None or self._check is None:
             raise NoAudio(f"no audio was recorded (spool {self._folder})")
-        samples = self._rendering.finish()
-        self._rendering.close()
-        yield
+        yield self._end_rendering
+        samples = self._rendering.samples
         decoded = self._check.finish()
         self._check.close()
         if not decoded == samples == self._tail.samples:
@@ -162,8 +169,7 @@ class Job:
             )
         size, sha256 = yield from _digest(self._partial)
         ended, markers = self._tail.ended, self._tail.markers()
-        trouble = self._write_sidecars(samples, markers) if self._sidecar_of else ""
-        self._put_in_place()
+        yield lambda: self._place(samples, markers)
         return FinishedFile(
             str(self._target),
             self._format,
@@ -175,8 +181,17 @@ class Job:
             self._tail.damage,
             ended,
             self._tail.tracks(),
-            trouble,
+            self._sidecar_trouble,
         )
+
+    def _end_rendering(self) -> None:
+        assert self._rendering is not None, "a file was begun"
+        self._rendering.finish()
+        self._rendering.close()
+
+    def _place(self, samples: int, markers: tuple[Marker, ...]) -> None:
+        self._sidecar_trouble = self._write_sidecars(samples, markers) if self._sidecar_of else ""
+        self._put_in_place()
 
     def _write_sidecars(self, samples: int, markers: tuple[Marker, ...]) -> str:
         """Why it was impossible, if it was."""
@@ -218,7 +233,7 @@ def beside(target: Path, ending: str) -> Path:
     return target.with_name(f"{target.name.partition('.')[0]}.{ending}")
 
 
-def _digest(path: Path) -> Generator[None, None, tuple[int, str]]:
+def _digest(path: Path) -> Generator[Wait | None, None, tuple[int, str]]:
     """Size in bytes and SHA-256 of a file."""
     digest, size = hashlib.sha256(), 0
     try:
@@ -226,7 +241,7 @@ def _digest(path: Path) -> Generator[None, None, tuple[int, str]]:
             while data := file.read(_HASH_BYTES):
                 digest.update(data)
                 size += len(data)
-                yield
+                yield None
     except OSError as error:
         raise disk_error(error, path, "reading back") from error
     return size, digest.hexdigest()
@@ -237,7 +252,18 @@ def run(job: Job) -> FinishedFile:
     turns = job.finish()
     while True:
         try:
-            next(turns)
+            call(turns, next(turns))
         except StopIteration as end:
             finished: FinishedFile = end.value
             return finished
+
+
+def call(turns: Turns, wait: Wait | None) -> None:
+    """Do here and now what a turn yielded. Raises what the next turn raises, StopIteration included."""
+    while wait is not None:
+        try:
+            wait()
+        except StorageError as error:
+            wait = turns.throw(error)
+        else:
+            return

@@ -6,6 +6,7 @@ the control process closes the socket, and then leaves everything as a kill woul
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
@@ -13,14 +14,15 @@ import shutil
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 from mixminus.errors import StorageError
 from mixminus.media.frames import FrameReader, frame
-from mixminus.recording.finish import FinishedFile, Job, NoAudio
+from mixminus.recording.finish import Job, NoAudio, Turns, Wait, call
 from mixminus.recording.protocol import (
     Discard,
     Discarded,
@@ -36,18 +38,32 @@ from mixminus.recording.spool import disk_error, make_folder, sync_folder
 
 POLL_SECONDS = 1.0
 _NICE = 10
+_THREADS = 8
+"""Waits for the disk at the same time: they share the file system's commits."""
 _TURNS = 8
 """Given to one finishing recording before the next has its chance: what was followed is done within them."""
 
 
 class Desk:
-    """The jobs and whose turn it is. ``answer`` takes what is to be sent back."""
+    """The jobs and whose turn it is. ``answer`` takes what is to be sent back.
 
-    def __init__(self, answer: Callable[[FromFinisher], None]) -> None:
+    With ``threads`` waits for the disk go there, side by side, and ``ready`` is called in one of them when such a wait
+    is over; without, they are waited for.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[FromFinisher], None],
+        threads: ThreadPoolExecutor | None = None,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self._answer = answer
+        self._threads, self._ready = threads, ready
+        self._waiting: dict[str, tuple[Turns, Future[None]]] = {}
+        self._discards: deque[Discard] = deque()
         self._jobs: dict[str, Job] = {}
         self._growing: deque[str] = deque()
-        self._finishing: deque[tuple[str, Generator[None, None, FinishedFile]]] = deque()
+        self._finishing: deque[tuple[str, Turns]] = deque()
 
     def receive(self, command: ToFinisher) -> None:
         """Take a command. Finish of what is not followed is answered with Failed."""
@@ -59,8 +75,8 @@ class Desk:
                 self._finish(recording_id)
             case Forget(recording_id):
                 self._forget(recording_id)
-            case Discard(recording_id, folder, keep):
-                self._discard(recording_id, Path(folder), keep)
+            case Discard():
+                self._discards.append(command)
 
     def wake(self) -> None:
         """Time to look at all growing spools again."""
@@ -68,23 +84,39 @@ class Desk:
 
     @property
     def busy(self) -> bool:
-        return bool(self._finishing or self._growing)
+        """There is something to do that need not be waited for."""
+        return bool(self._finishing or self._discards or self._growing or self._over())
 
     def turn(self) -> None:
         """One short piece of work."""
+        for recording_id in self._over():
+            turns, future = self._waiting.pop(recording_id)
+            self._go_on(recording_id, turns, future)
         if self._finishing:
             self._turn_finishing()
+        elif self._waiting:
+            pass  # the rest is done with when nobody waits for a file
+        elif self._discards:
+            self._discard(self._discards.popleft())
         elif self._growing:
             recording_id = self._growing.popleft()
             job = self._jobs.get(recording_id)
             if job is not None and job.step():
                 self._growing.append(recording_id)
 
+    def _over(self) -> list[str]:
+        """Whose wait for the disk is over."""
+        return [recording_id for recording_id, (_, future) in self._waiting.items() if future.done()]
+
     def _turn_finishing(self) -> None:
         recording_id, turns = self._finishing.popleft()
         try:
             for _ in range(_TURNS):
-                next(turns)
+                wait = next(turns)
+                if wait is not None and self._threads is not None:
+                    self._park(recording_id, turns, wait)
+                    return
+                call(turns, wait)
         except StopIteration as end:
             self._answer(Finished(recording_id, end.value))
         except StorageError as error:
@@ -92,11 +124,32 @@ class Desk:
         else:
             self._finishing.append((recording_id, turns))
 
+    def _park(self, recording_id: str, turns: Turns, wait: Wait) -> None:
+        assert self._threads is not None, "there are threads to wait in"
+        future = self._threads.submit(wait)
+        self._waiting[recording_id] = (turns, future)
+        future.add_done_callback(lambda _: self._ready())
+
+    def _go_on(self, recording_id: str, turns: Turns, future: Future[None]) -> None:
+        error = future.exception()
+        if error is None:
+            self._finishing.appendleft((recording_id, turns))
+            return
+        try:
+            wait = turns.throw(error)
+        except StorageError as final:
+            self._answer(Failed(recording_id, str(final), isinstance(final, NoAudio)))
+            return
+        if wait is None or self._threads is None:
+            self._finishing.appendleft((recording_id, turns))
+        else:
+            self._park(recording_id, turns, wait)
+
     def _finish(self, recording_id: str) -> None:
         job = self._jobs.pop(recording_id, None)
         if job is not None:
             self._finishing.append((recording_id, job.finish()))
-        elif all(recording_id != known for known, _ in self._finishing):
+        elif recording_id not in self._waiting and all(recording_id != known for known, _ in self._finishing):
             self._answer(Failed(recording_id, f"recording {recording_id} is not followed"))
 
     def _forget(self, recording_id: str) -> None:
@@ -104,7 +157,8 @@ class Desk:
         if job is not None:
             job.abandon()
 
-    def _discard(self, recording_id: str, folder: Path, keep: str) -> None:
+    def _discard(self, command: Discard) -> None:
+        recording_id, folder, keep = command.recording_id, Path(command.folder), command.keep
         self._forget(recording_id)
         try:
             if folder.exists() and keep:
@@ -122,12 +176,24 @@ class Desk:
 
 def serve(connection: socket.socket) -> None:
     """Work until the other end closes. ``connection`` is a connected local stream socket."""
+    woken, waker = socket.socketpair()
+    waker.setblocking(False)
+    with woken, waker, ThreadPoolExecutor(_THREADS, thread_name_prefix="disk") as threads:
+        _serve(connection, woken, threads, lambda: _wake(waker))
+
+
+def _serve(
+    connection: socket.socket, woken: socket.socket, threads: ThreadPoolExecutor, wake: Callable[[], None]
+) -> None:
     encoder, decoder, reader = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(ToFinisher), FrameReader()
-    desk = Desk(lambda message: connection.sendall(frame(encoder.encode(message))))
+    desk = Desk(lambda message: connection.sendall(frame(encoder.encode(message))), threads, wake)
     next_poll = time.monotonic() + POLL_SECONDS
     while True:
         wait = 0.0 if desk.busy else max(0.0, next_poll - time.monotonic())
-        if select.select([connection], [], [], wait)[0]:
+        readable = select.select([connection, woken], [], [], wait)[0]
+        if woken in readable:
+            woken.recv(1 << 12)
+        if connection in readable:
             data = connection.recv(1 << 16)
             if not data:
                 return
@@ -137,6 +203,11 @@ def serve(connection: socket.socket) -> None:
             desk.wake()
             next_poll = time.monotonic() + POLL_SECONDS
         desk.turn()
+
+
+def _wake(waker: socket.socket) -> None:
+    with contextlib.suppress(BlockingIOError):  # it is awake already
+        waker.send(b"!")
 
 
 def be_humble() -> None:

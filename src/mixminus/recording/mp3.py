@@ -170,7 +170,14 @@ def _crc16(data: bytes) -> int:
     """CRC-16 with polynomial x¹⁶+x¹⁵+x²+1, least significant bit first, as LAME signs its tag."""
     value = 0
     for byte in data:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (0xA001 if value & 1 else 0)
+        value = value >> 8 ^ _CRC[(value ^ byte) & 0xFF]
     return value
+
+
+def _crc_of(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0xA001 if byte & 1 else 0)
+    return byte
+
+
+_CRC = tuple(map(_crc_of, range(256)))
