@@ -20,7 +20,7 @@ HERE = f"http://127.0.0.1:{os.environ.get('PORT', '9000')}"
 
 def answer(call: dict[str, str]) -> str:
     """A caller becomes the customer of a call of their own; it is recorded, and ends when they hang up."""
-    callbacks = {"status_callback_url": f"{HERE}/status", "recording_callback_url": f"{HERE}/recording"}
+    callbacks = {"status_callback_url": f"{HERE}/status", "recording_callback_url": f"{HERE}/status"}
     customer = plivoxml.MultiPartyCallElement(
         call["CallUUID"], role="customer", record=True, end_mpc_on_exit=True, enter_sound="none", **callbacks
     )
@@ -28,14 +28,14 @@ def answer(call: dict[str, str]) -> str:
 
 
 def status(event: dict[str, str]) -> None:
-    """As soon as the customer is in, the agent and the coach are called."""
+    """As soon as the customer is in, the agent and the coach are called; at the end the recording is announced."""
     if event["EventName"] == "ParticipantJoin" and event["ParticipantRole"] == "customer":
         calls = plivo.RestClient().multi_party_calls
         for role, phone in (("agent", sys.argv[1]), ("supervisor", sys.argv[2])):
             calls.add_participant(
                 role, uuid=event["MPCUUID"], from_="14155550100", to_=phone, coach_mode=role == "supervisor"
             )
-    print(event["EventName"], event["ParticipantRole"], flush=True)
+    print(event["EventName"], event.get("RecordingURL") or event.get("ParticipantRole", ""), flush=True)
 
 
 class Application(BaseHTTPRequestHandler):
@@ -46,17 +46,10 @@ class Application(BaseHTTPRequestHandler):
         token = os.environ["PLIVO_AUTH_TOKEN"]
         if not validate_v3_signature("POST", HERE + self.path, nonce, token, signature, form):
             return self.send_error(403)
-        document = answer(form) if self.path == "/answer" else status(form) if self.path == "/status" else None
+        document = answer(form) if self.path == "/answer" else status(form)
         self.send_response(200)
         self.end_headers()
         self.wfile.write((document or "").encode())
-
-    def do_GET(self) -> None:
-        """The recording's callbacks; the file is there as soon as it is announced."""
-        event = dict(parse_qsl(self.path.partition("?")[2]))
-        print(event["EventName"], event.get("RecordingURL", ""), flush=True)
-        self.send_response(200)
-        self.end_headers()
 
 
 ThreadingHTTPServer(("127.0.0.1", int(HERE.rpartition(":")[2])), Application).serve_forever()
