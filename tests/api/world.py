@@ -62,6 +62,7 @@ from mixminus.store.rows import (
 )
 from mixminus.store.transaction import Transaction
 
+FIRST_PAGE = Page()
 MAIN = "MA" + "A" * 18
 SUB = "SA" + "B" * 18
 OTHER_SUB = "SA" + "C" * 18
@@ -126,6 +127,9 @@ class World:
 
     async def account(self, account_id: str) -> AccountRow | None:
         return self._get(AccountRow, account_id)
+
+    async def sub_accounts(self, parent: str, page: Page = FIRST_PAGE) -> Found[AccountRow]:
+        return self._page(self.all(AccountRow, lambda row: row.parent == parent), page)
 
     async def application(self, app_id: str) -> ApplicationRow | None:
         return self._get(ApplicationRow, app_id)

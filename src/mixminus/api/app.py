@@ -24,6 +24,7 @@ from mixminus.api import (
     participants,
     recordings,
     renderings,
+    subaccounts,
     unserved,
 )
 from mixminus.api.dispatch import Dispatcher
@@ -43,6 +44,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *calls.OPERATIONS,
     *conferences.OPERATIONS,
     *applications.OPERATIONS,
+    *subaccounts.OPERATIONS,
     *endpoints.OPERATIONS,
     *numbers.OPERATIONS,
     *callbacks.OPERATIONS,

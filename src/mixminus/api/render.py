@@ -6,7 +6,7 @@ The classes double as the schemas of the OpenAPI document. ``api_id`` stands onl
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from mixminus.calls.model import Role, Termination
-from mixminus.store.rows import ApplicationRow, EndpointRow, MemberRow, MpcRow, NumberRow, RecordingRow
+from mixminus.store.rows import AccountRow, ApplicationRow, EndpointRow, MemberRow, MpcRow, NumberRow, RecordingRow
 
 MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
 
@@ -164,6 +164,23 @@ class ApplicationCreated(Message, frozen=True, kw_only=True):
     app_id: str
 
 
+class Subaccount(Body, frozen=True, kw_only=True):
+    account: str
+    auth_id: str
+    auth_token: str
+    created: str
+    enabled: bool
+    modified: None
+    name: str
+    new_auth_token: str
+    resource_uri: str
+
+
+class SubaccountCreated(Message, frozen=True, kw_only=True):
+    auth_id: str
+    auth_token: str
+
+
 class Endpoint(Body, frozen=True, kw_only=True):
     endpoint_id: str
     username: str
@@ -222,6 +239,11 @@ class RecordingList(Body, frozen=True, kw_only=True):
 class ApplicationList(Body, frozen=True, kw_only=True):
     meta: Meta
     objects: list[Application]
+
+
+class SubaccountList(Body, frozen=True, kw_only=True):
+    meta: Meta
+    objects: list[Subaccount]
 
 
 class EndpointList(Body, frozen=True, kw_only=True):
@@ -351,6 +373,20 @@ def application(row: ApplicationRow, auth_id: str, sip_domain: str) -> Applicati
         sip_uri=f"sip:{row.id}@{sip_domain}",
         sub_account=sub_account_uri(row.account, row.sub_account),
         resource_uri=resource(auth_id, "Application", row.id),
+    )
+
+
+def subaccount(row: AccountRow) -> Subaccount:
+    return Subaccount(
+        account=f"/v1/Account/{row.parent}/",
+        auth_id=row.id,
+        auth_token=row.token,
+        created=row.created_at.astimezone(UTC).strftime("%Y-%m-%d"),
+        enabled=row.enabled,
+        modified=None,
+        name=row.name,
+        new_auth_token=row.token,
+        resource_uri=sub_account_uri(row.parent, row.id) or "",
     )
 
 
