@@ -50,18 +50,18 @@ def redeliver(data: Path | None, http: str | None, callback_id: str) -> int:
 def _list(found: list[dict[str, Any]]) -> RenderableType:
     if not found:
         return Text("No callbacks.")
-    shown = table("ago", "event", "to", "state", "tries", "last answer", "took", "id")
+    shown = table("ago", "event", "to, and its id", "state", "tries", "answer", "took")
+    shown.columns[1].no_wrap = shown.columns[3].no_wrap = True
     for one in found:
         last = one["tries"][-1] if one["tries"] else None
         shown.add_row(
             age(one["created_at"]),
             one["name"],
-            f"{one['method']} {one['url']}",
+            Text.assemble(f"{one['method']} {one['url']}\n", (one["callback_id"], "dim")),
             Text(one["state"], _COLOURS.get(one["state"], "")),
             str(one["attempts"]),
             _answer(last),
             f"{last['duration_ms']} ms" if last else "",
-            Text(one["callback_id"], "dim"),
         )
     return shown
 
