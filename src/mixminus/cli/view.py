@@ -69,7 +69,7 @@ def age(text: str | None, now: datetime | None = None) -> str:
         return ""
     seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     units: Sequence[tuple[str, int]] = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    parts = []
+    parts: list[str] = []
     for name, size in units:
         if seconds >= size or (name == "s" and not parts):
             parts.append(f"{seconds // size} {name}")
