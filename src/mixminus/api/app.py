@@ -1,4 +1,4 @@
-"""The web application: the API under ``/v1/``, its document at ``/openapi.json``, and a page to try it at ``/docs``."""
+"""The web application: the API under ``/v1/``, its document at ``/openapi.json``, and a page to read it at ``/docs``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute
 
 import mixminus
@@ -30,6 +32,7 @@ from mixminus.api import (
 from mixminus.api.dispatch import Dispatcher
 from mixminus.api.openapi import document
 from mixminus.api.operations import Operation
+from mixminus.api.page import page
 from mixminus.api.ports import Ports
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -64,7 +67,17 @@ class Application(FastAPI):
 def create_app(ports: Ports, *, extra_routes: Sequence[BaseRoute] = ()) -> FastAPI:
     """The ASGI application. ``extra_routes`` (health, metrics, console) are asked before the API's own paths."""
     app = Application(
-        title="mixminus", version=mixminus.__version__, redoc_url=None, redirect_slashes=False, routes=[*extra_routes]
+        title="mixminus",
+        version=mixminus.__version__,
+        docs_url=None,  # the framework's own page needs scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        routes=[*extra_routes],
     )
+
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(page(app.openapi()))
+
+    app.router.add_route("/docs", docs)
     app.router.default = Dispatcher(ports, OPERATIONS)
     return app
