@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("media", "recording", "webhooks")
+BENCHMARKS = ("media", "scaling", "quality", "recording", "webhooks")
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ class Discard:
     def close(self, now_ns: int) -> None: ...
 
 
-def build(participants: int, talking: float) -> tuple[Engine, PacketBatch]:
+def build(participants: int, talking: float, room_size: int = ROOM_SIZE) -> tuple[Engine, PacketBatch]:
     def open_tap(command: protocol.StartTap, now_ns: int) -> TapSink:
         return Discard()
 
@@ -53,9 +53,9 @@ def build(participants: int, talking: float) -> tuple[Engine, PacketBatch]:
     for leg in range(participants):
         remote = (f"127.0.{leg // 200}.1", 10000 + leg % 200)
         batch.address[leg] = pack_address(remote)
-        room = f"room {leg // ROOM_SIZE}"
+        room = f"room {leg // room_size}"
         engine.apply(protocol.OpenLeg(f"leg {leg}", room, 20000, remote, talk=3, hear=1), 0)
-        if leg % ROOM_SIZE == 0:
+        if leg % room_size == 0:
             engine.apply(protocol.StartTap(f"tap {room}", room, 2, "nowhere"), 0)
     return engine, batch
 

@@ -34,7 +34,7 @@ def test_a_phone_is_answered_in_its_own_numbers() -> None:
     assert text == (
         "v=0\r\no=- 42 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\n"
         "m=audio 20000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n"
-        "a=fmtp:96 0-16\r\na=ptime:20\r\na=sendrecv\r\n"
+        "a=fmtp:96 0-16\r\na=ptime:20\r\na=sendrecv\r\na=rtcp:20000\r\n"
     )
 
 

@@ -169,7 +169,8 @@ def _stream(
     for number, clock in dtmf:
         media.formats.append(str(number))
         media.attributes += [("rtpmap", f"{number} telephone-event/{clock}"), ("fmtp", f"{number} {events}")]
-    media.attributes += [("ptime", str(ptime)), (direction, "")]
+    # Reports come to the port of the audio also from peers that do not multiplex (RFC 3605, RFC 5761).
+    media.attributes += [("ptime", str(ptime)), (direction, ""), ("rtcp", str(port))]
     return media
 
 
