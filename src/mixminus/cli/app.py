@@ -71,6 +71,13 @@ def serve(
     tls: Tls = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
+    virtual_time: Annotated[
+        bool,
+        typer.Option(
+            "--virtual-time",
+            help="For tests: no SIP and no media on the network, a clock that moves when told to over /testing/.",
+        ),
+    ] = False,
 ) -> None:
     """Run the server: SIP, media, REST API and callbacks.
 
@@ -81,6 +88,10 @@ def serve(
     from mixminus.cli.serve import serve as run_server
 
     given = {"http": http, "sip": sip, "rtp_ports": rtp_ports, "data": data, "workers": workers, "dev": dev}
+    if virtual_time:
+        from mixminus.testing.virtual.serve import serve_virtual
+
+        raise typer.Exit(serve_virtual(given, config))
     raise typer.Exit(run_server({**given, "tls": tls, "tls_cert": tls_cert, "tls_key": tls_key}, config))
 
 
@@ -101,6 +112,10 @@ def execute(
     allow_other_hosts: Annotated[
         bool, typer.Option("--allow-other-hosts", help="Let https go to others than Plivo's hosts too.")
     ] = False,
+    virtual_time: Annotated[
+        bool,
+        typer.Option("--virtual-time", help="As --serve, in virtual time: for tests, with controls under /testing/."),
+    ] = False,
 ) -> None:
     """Run a command with its Plivo traffic sent here: mixminus exec -- python my_app.py
 
@@ -110,7 +125,9 @@ def execute(
     """
     from mixminus.cli.execute import execute as run_command
 
-    raise typer.Exit(run_command(command, data, http, serve=serve, allow_other_hosts=allow_other_hosts))
+    raise typer.Exit(
+        run_command(command, data, http, serve=serve, virtual_time=virtual_time, allow_other_hosts=allow_other_hosts)
+    )
 
 
 @app.command()
@@ -219,6 +236,20 @@ def verify_signature(
     from mixminus.cli.webhooks import verify_signature as verify
 
     raise typer.Exit(verify(method.upper(), url, form or [], nonce, signature, token or find(data).auth_token))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What a failed test left under .mixminus/.")],
+    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the timeline as SVG.")] = None,
+) -> None:
+    """Run a frozen test again, without the test and without its application, and print its timeline.
+
+    Fails if anything happens otherwise than it did then: another time, id, sound or callback.
+    """
+    from mixminus.cli.replay import replay as run_replay
+
+    raise typer.Exit(run_replay(file, picture))
 
 
 @app.command()

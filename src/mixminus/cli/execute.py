@@ -22,17 +22,35 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """Exit codes, as a shell's."""
 
 
-def execute(words: Sequence[str], data: Path | None, http: str | None, *, serve: bool, allow_other_hosts: bool) -> int:
-    """Run ``words``; returns its exit code. Raises :class:`~mixminus.errors.ConfigurationError`."""
-    return asyncio.run(_execute(words, data, http, serve=serve, allow_other_hosts=allow_other_hosts))
+def execute(
+    words: Sequence[str],
+    data: Path | None,
+    http: str | None,
+    *,
+    serve: bool,
+    virtual_time: bool = False,
+    allow_other_hosts: bool,
+) -> int:
+    """Run ``words``; returns its exit code. Raises :class:`~mixminus.errors.ConfigurationError`.
+
+    ``serve``: with a server of its own; ``virtual_time``: with one whose clock moves only when told to.
+    """
+    options = ("--virtual-time",) if virtual_time else ()
+    own = _own_server(data, *options) if serve or virtual_time else None
+    return asyncio.run(_execute(words, data, http, own, allow_other_hosts=allow_other_hosts))
 
 
 async def _execute(
-    words: Sequence[str], data: Path | None, http: str | None, *, serve: bool, allow_other_hosts: bool
+    words: Sequence[str],
+    data: Path | None,
+    http: str | None,
+    own: contextlib.AbstractAsyncContextManager[Running] | None,
+    *,
+    allow_other_hosts: bool,
 ) -> int:
     async with contextlib.AsyncExitStack() as closing:
         try:
-            server = await closing.enter_async_context(_own_server(data)) if serve else find(data, http)
+            server = find(data, http) if own is None else await closing.enter_async_context(own)
         except ServerFailed as error:
             _say(str(error))
             return 1
@@ -52,11 +70,11 @@ async def _execute(
 
 
 @contextlib.asynccontextmanager
-async def _own_server(data: Path | None) -> AsyncIterator[Running]:
+async def _own_server(data: Path | None, *options: str) -> AsyncIterator[Running]:
     """A server for as long as the command runs, on free ports; its folder is removed unless ``data`` names it."""
     with contextlib.ExitStack() as folders:
         folder = data or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="mixminus-exec-")))
-        async with ServerProcess(folder) as process:
+        async with ServerProcess(folder, *options) as process:
             address = process.address
             os.environ["MIXMINUS_SIP_ADDRESS"] = address.sip
             yield Running(address.http, address.auth_id, address.auth_token, process.data)

@@ -39,6 +39,8 @@ def pytest_runtest_makereport(
 
 def _picture(world: World, node: pytest.Item) -> str:
     """The timeline as text; beside the test lies the same as a picture."""
+    from mixminus.testing.virtual.frozen import freeze
+
     timeline = world.timeline()
     folder = node.path.parent / ".mixminus"
     name = re.sub(r"[^\w.-]+", "_", f"{node.path.stem}.{node.name}")
@@ -46,7 +48,9 @@ def _picture(world: World, node: pytest.Item) -> str:
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.svg"
         path.write_text(timeline.svg())
-        where = f"picture: {path}"
+        frozen = folder / f"{name}.run"
+        frozen.write_bytes(freeze(world))
+        where = f"picture: {path}\nrun it again: mixminus replay {frozen}"
     except OSError as error:
         where = f"no picture: {error}"
     return f"{timeline.text()}\n{where}"

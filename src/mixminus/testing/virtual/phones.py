@@ -9,6 +9,7 @@ from mixminus.testing.phone import CallFailed, VirtualPhone
 from mixminus.testing.sources import Samples, from_file
 from mixminus.testing.virtual.audible import Audible, audible
 from mixminus.testing.virtual.bank import BankAudio
+from mixminus.testing.virtual.frozen import told
 from mixminus.testing.virtual.tape import Tape
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Phone:
 
     def __init__(self, world: World, loop: VirtualLoop, name: str, *, seed: int, **options: Any) -> None:
         self.name = name
-        self._world, self._loop = world, loop
+        self.world, self._loop = world, loop
         self.line = Line(world, loop, name, seed=seed, **options)
         self._calling: asyncio.Task[None] | None = None
 
@@ -61,31 +62,36 @@ class Phone:
 
     # -- how it meets a call
 
+    @told
     def answers(self, after: float = 0.0) -> None:
         """From now on ring for ``after`` seconds, then answer."""
-        self._world.do(lambda: self.line.answers(after))
+        self.world.do(lambda: self.line.answers(after))
 
+    @told
     def rejects(self, status: int = 603, *, after: float = 0.0) -> None:
         """From now on refuse."""
-        self._world.do(lambda: self.line.rejects(status, after=after))
+        self.world.do(lambda: self.line.rejects(status, after=after))
 
+    @told
     def is_busy(self) -> None:
         """From now on answer 486 Busy Here."""
-        self._world.do(self.line.is_busy)
+        self.world.do(self.line.is_busy)
 
+    @told
     def rings_out(self) -> None:
         """From now on ring, and let it ring."""
-        self._world.do(self.line.rings_out)
+        self.world.do(self.line.rings_out)
 
+    @told
     def calls(self, target: str) -> None:
         """Call a number or a user of this server, or a SIP URI. How it went is to be seen in :attr:`state`."""
-        uri = target if target.startswith("sip:") else f"sip:{target}@{self._world.server.sip_address}"
+        uri = target if target.startswith("sip:") else f"sip:{target}@{self.world.server.sip_address}"
 
         def call() -> None:
             self._calling = asyncio.ensure_future(self.line.calls(uri, timeout=3600))
             self._calling.add_done_callback(_seen)
 
-        self._world.do(call)
+        self.world.do(call)
 
     @property
     def refusal(self) -> int:
@@ -94,14 +100,16 @@ class Phone:
         failed = task.exception() if task is not None and task.done() and not task.cancelled() else None
         return failed.status if isinstance(failed, CallFailed) else 0
 
+    @told
     def hangs_up(self) -> None:
-        self._world.do(self.line.hangs_up)
+        self.world.do(self.line.hangs_up)
 
+    @told
     def loses(self, share: float) -> None:
         """From now on lose this share (0 to 1) of the packets it sends, at random, the same ones in every run."""
         if not 0 <= share <= 1:
             raise ValueError(f"share {share}: 0 to 1")
-        self._world.do(lambda: setattr(self.line.sound, "loses", share))
+        self.world.do(lambda: setattr(self.line.sound, "loses", share))
 
     # -- sound and keys
 
@@ -112,25 +120,32 @@ class Phone:
             wanted = round(seconds * 8000)
             samples = samples.repeat(1) if len(samples) >= wanted else _repeated(samples, wanted)
             samples = samples[:wanted]
-        self._world.do(lambda: self.line.says(samples, loop=loop))
+        self.say(samples, loop=loop)
 
+    @told
+    def say(self, samples: Samples, loop: bool = False) -> None:
+        """Say samples as they are."""
+        self.world.do(lambda: self.line.says(samples, loop=loop))
+
+    @told
     def hushes(self) -> None:
-        self._world.do(self.line.hushes)
+        self.world.do(self.line.hushes)
 
+    @told
     def presses(self, keys: str) -> None:
         """Press keys ``0-9*#A-D``, 100 ms each with 100 ms between (RFC 4733)."""
-        self._world.do(lambda: self.line.presses(keys))
+        self.world.do(lambda: self.line.presses(keys))
 
     def heard(self, other: Phone, *, since: float = 0.0, until: float | None = None, above: float = -60.0) -> Audible:
         """Whether, and when, what ``other`` said came to this phone. Times in virtual seconds, level in dBFS."""
-        begin_ns, end_ns = self._world.span(since, until)
+        begin_ns, end_ns = self.world.span(since, until)
         said, came = other.line.sound.said.between, self.line.sound.ear.between
-        return audible(said, came, begin_ns, end_ns, origin_ns=self._world.origin_ns, above=above)
+        return audible(said, came, begin_ns, end_ns, origin_ns=self.world.origin_ns, above=above)
 
     def samples(self, *, since: float = 0.0, until: float | None = None) -> Samples:
         """What came to this phone, (S,) int16 at 8 kHz."""
         tape: Tape = self.line.sound.ear
-        return tape.between(*self._world.span(since, until))
+        return tape.between(*self.world.span(since, until))
 
     @property
     def keys(self) -> str:

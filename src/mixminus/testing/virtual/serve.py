@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
+import structlog
+
+from mixminus import settings
 from mixminus.testing.virtual.controls import Controls
 from mixminus.testing.virtual.world import World
 
 SEED = "MIXMINUS_SEED"
+"""Environment variable: decides every id; 1 if not given."""
 
 
-def serve_virtual(overrides: dict[str, Any], *, seed: int | None = None) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code. ``overrides``: settings by name, None is not given."""
+def serve_virtual(overrides: dict[str, Any], file: Path | None = None) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code. ``overrides``: settings by name, None is not given.
+
+    Raises :class:`~mixminus.errors.ConfigurationError`.
+    """
+    seed = int(os.environ.pop(SEED, "1"))
+    loaded = settings.load({**overrides, "dev": True, "rate_limit": 0}, file=file)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    given = {key: value for key, value in overrides.items() if value is not None}
-    data = Path(given.pop("data", None) or tempfile.mkdtemp(prefix="mixminus-virtual-"))
-    seed = int(os.environ.get(SEED, "1")) if seed is None else seed
-    with World(data, seed=seed, controls=Controls, **given) as world:
+    with World(loaded.data, seed=seed, controls=Controls, settings=loaded) as world:
         _announce(world)
         done.wait()
     return 0
@@ -41,5 +47,4 @@ def _announce(world: World) -> None:
         "seed": str(world.seed),
     }
     sys.stdout.write("".join(f"{name:<12} {value}\n" for name, value in lines.items()))
-    sys.stdout.write(json.dumps({"virtual_time": True, "http": address.http}) + "\n")
     sys.stdout.flush()

@@ -35,6 +35,7 @@ from mixminus.server import Server
 from mixminus.settings import Settings
 from mixminus.store.db import Store
 from mixminus.testing.virtual.bank import Bank
+from mixminus.testing.virtual.frozen import Answer, Entry, Frozen, again, answer_of
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.media import HOST, VirtualMedia, VirtualWorker
 from mixminus.testing.virtual.store import MemoryStore
@@ -82,7 +83,15 @@ class Asked:
 class VirtualServer(Server):
     """One server on a :class:`VirtualLoop`. ``seed`` decides every id, token, nonce and SSRC."""
 
-    def __init__(self, settings: Settings, loop: VirtualLoop, *, seed: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loop: VirtualLoop,
+        *,
+        seed: int,
+        journal: list[Entry],
+        frozen: Frozen | None = None,
+    ) -> None:
         super().__init__(settings)
         self.clock, self.mint = loop.clock, Mint(seed)
         self.bank = Bank()
@@ -92,7 +101,10 @@ class VirtualServer(Server):
         """Every request to the API, in the order of their answers."""
         self.controls: ASGIApp | None = None
         """What answers under ``/testing/``, if anything does."""
+        self.answers: list[Answer] = []
+        """The application's, in the order in which it was asked."""
         self._virtual, self._seed = loop, seed
+        self._journal, self._frozen = journal, frozen
 
     async def _open_store(self) -> Store:
         self.memory = MemoryStore()
@@ -105,12 +117,59 @@ class VirtualServer(Server):
         return InlineFinisher()
 
     def _make_outbound(self) -> OutboundClient:
-        return GatedClient(self._virtual, self.exchanges, allow_private=self.settings.dev)
+        if self._frozen is not None:
+            return ReplayClient(self._virtual, self, self._frozen)
+        return GatedClient(self._virtual, self, allow_private=self.settings.dev)
 
     def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
-        config.app = StoppedClock(config.app, self._virtual, self.requests, self.controls)  # type: ignore[arg-type]
+        self._door = StoppedClock(config.app, self)  # type: ignore[arg-type]
+        config.app = self._door
         config.timeout_keep_alive = 10**6
         return _QuietHttpServer(config)
+
+    @property
+    def loop(self) -> VirtualLoop:
+        return self._virtual
+
+    def journal_request(self, scope: Scope, body: bytes) -> None:
+        """Take down a request to the API as something from outside."""
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        given = {
+            "method": scope["method"],
+            "path": scope["path"],
+            "raw_path": (scope.get("raw_path") or scope["path"].encode()).decode(),
+            "query": scope["query_string"].decode(),
+            "headers": {name: headers[name] for name in ("authorization", "content-type") if name in headers},
+            "body": body.decode("utf-8", "surrogateescape"),
+        }
+        within = len(self.answers) - 1 if self._virtual.asked else -1
+        self._journal.append(Entry(self._virtual.clock.monotonic_ns, "api", given=given, within=within))
+
+    async def ask_again(self, entry: Entry) -> None:
+        """Carry out a request of a journal."""
+        given = entry.given
+        body = given["body"].encode("utf-8", "surrogateescape")
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": given["method"],
+            "path": given["path"],
+            "raw_path": given["raw_path"].encode(),
+            "query_string": given["query"].encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in given["headers"].items()],
+            "client": (HOST, 1),
+            "server": (HOST, 80),
+        }
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None: ...
+
+        await self._door(scope, receive, send)
 
     def make_recordings_fail(self, reason: str) -> None:
         assert isinstance(self.finisher, InlineFinisher)
@@ -166,8 +225,8 @@ class StoppedClock:
     instant: what the caller does next meets a world at rest.
     """
 
-    def __init__(self, app: ASGIApp, loop: VirtualLoop, requests: list[Asked], controls: ASGIApp | None = None) -> None:
-        self._app, self._loop, self._requests, self._controls = app, loop, requests, controls
+    def __init__(self, app: ASGIApp, server: VirtualServer) -> None:
+        self._app, self._server, self._loop, self._controls = app, server, server.loop, server.controls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -178,12 +237,12 @@ class StoppedClock:
             return
         nested = self._loop.asked
         waiting: list[Message] = []
-        body = bytearray()
+        body = await _whole_body(receive)
+        await self._loop.at_rest(but_asked=nested)
+        self._server.journal_request(scope, body)
 
         async def listen() -> Message:
-            message = await receive()
-            body.extend(message.get("body", b""))
-            return message
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def hold(message: Message) -> None:
             waiting.append(message)
@@ -192,19 +251,28 @@ class StoppedClock:
             await self._app(scope, listen, hold)
         status = next((message["status"] for message in waiting if message["type"] == "http.response.start"), 0)
         text = body.decode("utf-8", "replace")
-        self._requests.append(Asked(self._loop.clock.wall, scope["method"], scope["path"], text, status))
+        self._server.requests.append(Asked(self._loop.clock.wall, scope["method"], scope["path"], text, status))
         await self._loop.at_rest(but_asked=nested)
         with self._loop.inside():
             for message in waiting:
                 await send(message)
 
 
+async def _whole_body(receive: Receive) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
 class GatedClient(OutboundClient):
     """One request to the application at a time, in order; the clock stands still until it is answered."""
 
-    def __init__(self, loop: VirtualLoop, exchanges: list[Exchange], *, allow_private: bool) -> None:
+    def __init__(self, loop: VirtualLoop, server: VirtualServer, *, allow_private: bool) -> None:
         super().__init__(allow_private=allow_private)
-        self._loop, self._exchanges = loop, exchanges
+        self._loop, self._server = loop, server
         self._turn = asyncio.Lock()
         self.down: dict[str, str] = {}
         """Begins of URLs that cannot be reached, and why."""
@@ -219,20 +287,48 @@ class GatedClient(OutboundClient):
     async def _fetch(self, request: OutboundRequest) -> OutboundResponse:
         status, answer = 0, ""
         at = self._loop.clock.wall
+        place = len(self._server.answers)
+        self._server.answers.append(Answer())
         try:
             reason = next((why for begin, why in self.down.items() if why and request.url.startswith(begin)), "")
             if reason:
                 raise OutboundError("connect", f"{request.url}: {reason}")
-            response = await super().fetch(request)
+            response = await self._ask(request, place)
             status, answer = response.status, response.body.decode("utf-8", "replace")
+            self._server.answers[place] = answer_of(response)
             return response
         except OutboundError as error:
             answer = str(error)
+            self._server.answers[place] = answer_of(error)
             raise
         finally:
+            # Whatever else belongs to this instant comes first, however quick the application was.
+            await self._loop.at_rest(but_asked=True)
             body = (request.body or b"").decode("utf-8", "replace")
             event_id = request.headers.get("X-Mixminus-Event-Id", "")
-            self._exchanges.append(Exchange(at, request.method, request.url, body, status, answer, event_id))
+            exchange = Exchange(at, request.method, request.url, body, status, answer, event_id)
+            self._server.exchanges.append(exchange)
+
+    async def _ask(self, request: OutboundRequest, place: int) -> OutboundResponse:
+        return await super().fetch(request)
+
+
+class ReplayClient(GatedClient):
+    """Answers as the application did then; asks of the API what it asked then."""
+
+    def __init__(self, loop: VirtualLoop, server: VirtualServer, frozen: Frozen) -> None:
+        super().__init__(loop, server, allow_private=False)
+        self._frozen = frozen
+
+    async def _ask(self, request: OutboundRequest, place: int) -> OutboundResponse:
+        if request.sign is not None:
+            request.sign(request.url)  # its nonce comes out of the mint, as it did then
+        for entry in self._frozen.journal:
+            if entry.within == place:
+                await self._server.ask_again(entry)
+        if place >= len(self._frozen.answers):
+            raise OutboundError("connect", f"{request.url}: was not asked for then")
+        return again(self._frozen.answers[place], request)
 
 
 class InlineFinisher(Finisher):

@@ -16,11 +16,13 @@ from starlette.types import ASGIApp
 
 from mixminus.clock import ManualClock
 from mixminus.media.protocol import StartTap
+from mixminus.settings import Settings
 from mixminus.testing.ear import Span
 from mixminus.testing.server import ServerAddress, plivo_client
 from mixminus.testing.sink import CallbackSink, Received
 from mixminus.testing.sources import from_file
 from mixminus.testing.virtual.apps import App, serve_app
+from mixminus.testing.virtual.frozen import Entry, Frozen, packed
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.recordings import Recording, spans_of
@@ -49,17 +51,22 @@ class World:
         *,
         seed: int = 1,
         controls: Callable[[World], ASGIApp] | None = None,
-        **settings: Any,
+        settings: Settings | None = None,
+        frozen: Frozen | None = None,
+        **given: Any,
     ) -> None:
         self.seed = seed
-        self._make_controls = controls
+        self._make_controls, self._frozen = controls, frozen
+        self.journal: list[Entry] = []
+        """All that came from outside."""
         self.phones: list[Phone] = []
-        self._data, self._given = data, settings
+        self._data, self._given, self._settings = data, given, settings
         self._loop = VirtualLoop(ManualClock(wall=BEGIN))
         self._thread = threading.Thread(target=self._run, name="mixminus", daemon=True)
         self._closing: list[Callable[[], None]] = []
         self._client: Any = None
-        self._bases: list[str] = []
+        self.bases: list[str] = []
+        """Base URLs of the applications."""
         self.server: VirtualServer
         self.app: CallbackSink
         """The application when none is mounted: takes every callback, answers what it is told to."""
@@ -97,9 +104,12 @@ class World:
 
     async def _start(self) -> None:
         self.app = CallbackSink()
-        self._bases.append(await self.app.start())
+        self.bases.append(await self.app.start())
         given = {"default_answer_url": self.app.url("/answer"), **self._given}
-        self.server = VirtualServer(settings_for(self._data, **given), self._loop, seed=self.seed)
+        settings = self._settings or settings_for(self._data, **given)
+        self.server = VirtualServer(settings, self._loop, seed=self.seed, journal=self.journal, frozen=self._frozen)
+        if self._frozen is not None:
+            self.bases = self._frozen.bases
         if self._make_controls is not None:
             self.server.controls = self._make_controls(self)
         await self.server.start()
@@ -178,6 +188,20 @@ class World:
             came = ", ".join(self.events) or "nothing"
             raise NotReached(f"{name} (x{count}) did not come within {span:g} s of virtual time; came: {came}")
 
+    def advance_to(self, to_ns: int) -> None:
+        """Let time pass until the virtual clock reads so much."""
+        self.wait_for(lambda: self._loop.run_to(to_ns))
+
+    @property
+    def now_ns(self) -> int:
+        """The virtual clock's reading."""
+        return self._loop.clock.monotonic_ns
+
+    def note(self, do: str, name: str, action: str, given: dict[str, Any]) -> None:
+        """Add to the journal what comes from outside."""
+        values = {key: packed(value) for key, value in given.items()}
+        self.journal.append(Entry(self.now_ns, do, name, action, values))
+
     def _condition(self, what: str | Callable[[], object], count: int) -> Callable[[], bool]:
         if isinstance(what, str):
             return lambda: sum(1 for event in self.events if event == what) >= count
@@ -216,6 +240,7 @@ class World:
 
     def phone(self, name: str, **options: Any) -> Phone:
         """A new phone; it answers at once unless told otherwise."""
+        self.note("phone", name, "", options)
         phone = Phone(self, self._loop, name, seed=self.seed * 1000 + len(self.phones), **options)
         self.wait_for(phone.line.start)
         self.phones.append(phone)
@@ -224,7 +249,7 @@ class World:
     def mount(self, app: App) -> str:
         """Serve an ASGI or WSGI application on a free port of this machine; returns its base URL."""
         url, close = serve_app(app)
-        self._bases.append(url)
+        self.bases.append(url)
         self._closing.append(close)
         return url
 
@@ -249,10 +274,12 @@ class World:
 
     def recordings_fail(self, reason: str = "") -> None:
         """From now on no recording can be finished, for this reason; an empty one ends that."""
+        self.note("fault", "", "recordings_fail", {"reason": reason})
         self.do(lambda: self.server.make_recordings_fail(reason))
 
     def unreachable(self, url_begin: str, reason: str = "connection refused") -> None:
         """From now on URLs that begin so cannot be reached; an empty reason ends that."""
+        self.note("fault", "", "unreachable", {"url_begin": url_begin, "reason": reason})
         self.do(lambda: self.server.make_unreachable(url_begin, reason))
 
     # -- what happened
@@ -260,7 +287,7 @@ class World:
     @property
     def callbacks(self) -> list[Exchange]:
         """Every request to the application, attempts that failed included, in order."""
-        bases = {self.url: PUBLIC, **{base: APP if not n else f"{APP}-{n}" for n, base in enumerate(self._bases)}}
+        bases = {self.url: PUBLIC, **{base: APP if not n else f"{APP}-{n}" for n, base in enumerate(self.bases)}}
         return [without_bases(exchange, bases) for exchange in self.server.exchanges]
 
     def log(self) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""A run frozen to a file runs again without its test and application, to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mixminus.cli.app import run
+from mixminus.testing.sources import voice
+from mixminus.testing.virtual import frozen
+from mixminus.testing.virtual.world import World
+from testing.virtual.kit import add, record
+
+
+def _run(world: World) -> bytes:
+    agent, customer = world.phone("agent"), world.phone("customer", codecs=("PCMA",))
+    world.app.fail("/status", times=1)
+    world.app.answer("/answer", '<Response><MultiPartyCall role="customer">room</MultiPartyCall></Response>')
+    add(world, "agent", agent)
+    customer.calls("5000")
+    record(world, "mp3")
+    customer.says(voice("customer"))
+    world.advance(5.5)
+    agent.presses("1")
+    world.advance(minutes=1)
+    world.client.multi_party_calls.stop(friendly_name="room")
+    world.until("MPCRecordingCompleted")
+    return frozen.freeze(world)
+
+
+def test_a_run_is_repeated_from_its_file(mixminus: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "it.run"
+    file.write_bytes(_run(mixminus))
+    assert run(["replay", str(file), "--picture", str(tmp_path / "it.svg")]) == 0
+    out = capsys.readouterr().out
+    assert "customer said" in out and "the same as then, to the byte" in out
+    assert (tmp_path / "it.svg").read_text().startswith("<svg")
+
+
+def test_a_run_that_goes_otherwise_is_told(mixminus: World, tmp_path: Path) -> None:
+    kept = frozen.thaw(_run(mixminus))
+    kept.log["phones"]["agent"] = "0" * 64
+    with pytest.raises(frozen.Differs, match="phones"):
+        frozen.replay(kept, tmp_path / "again")
+
+
+def test_what_is_no_frozen_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a frozen run"):
+        frozen.thaw(b"hello")
