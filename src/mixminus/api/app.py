@@ -1,4 +1,4 @@
-"""The web application: the API under ``/v1/``, its document at ``/openapi.json``, and a page to read it at ``/docs``."""
+"""The web application: the API under ``/v1/``, its document at ``/openapi.json``, a page to read it at ``/docs``."""
 
 from __future__ import annotations
 
