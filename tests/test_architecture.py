@@ -37,7 +37,7 @@ SHELLS = frozenset(
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings", "calls/lines",
-        "calls/mpc/carry_out", "calls/leg/carry_out",
+        "calls/mpc/carry_out", "calls/sounds/players", "calls/leg/carry_out",
         "webhooks/deliver", "webhooks/documents",
     }
 )  # fmt: skip

@@ -194,7 +194,7 @@ class Server:
         )
 
     def _make_finisher(self) -> Finisher:
-        """As many as cores, within reason, so that hundreds of recordings stopped at once are announced within a second."""
+        """One for each core, within reason, so that hundreds of recordings stopped at once are announced soon."""
         return Finisher(processes=min(os.cpu_count() or 1, _MOST_FINISHERS))
 
     def _make_outbound(self) -> OutboundClient:

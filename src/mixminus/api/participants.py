@@ -109,6 +109,8 @@ def _spread(reader: Reader, parameter: Parameter[tuple[int, ...]], default: int,
 async def add_participant(ports: Ports, request: ApiRequest) -> Answer:
     reader = request.reader()
     participant, parameters = read_participant(reader), read_mpc_parameters(reader)
+    if parameters.transcript and ports.no_transcripts:
+        reader.note("transcript", ports.no_transcripts)
     call_uuid, dial = "", None
     if reader.gives(p.CALL_UUID):
         call_uuid = reader.take(p.CALL_UUID, "")
