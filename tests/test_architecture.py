@@ -33,11 +33,11 @@ PURE_PARTS = frozenset({"sip", "sdp", "rtp", "rtc", "media", "calls", "webhooks"
 SHELLS = frozenset(
     {
         # media: sockets, the clock, the process and its client
-        "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports", "media/spool",
+        "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports", "media/spool",
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings", "calls/lines",
-        "calls/mpc/carry_out", "calls/sounds/players", "calls/leg/carry_out",
+        "calls/mpc/carry_out", "calls/leg/carry_out", "calls/sounds/players",
         "webhooks/deliver", "webhooks/documents",
     }
 )  # fmt: skip

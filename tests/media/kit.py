@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address, unpack_address
-from mixminus.media.codecs import g711
+from mixminus.media.codecs import g711, g722, opus
 from mixminus.media.engine import Engine
 from mixminus.media.state import FRAME, TICK_NS
 from mixminus.media.tap import TapSink
@@ -18,16 +18,29 @@ from mixminus.media.tracks import Note, Track
 from mixminus.rtp.packet import RtpHeader, parse_packet
 
 Pcm = NDArray[np.int16]
-LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA}
+LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA, "G722": g722.G722_CODE, "opus": opus.OPUS_CODE}
+TYPES = {**LAWS, "opus": 111}
+RATES = {"PCMU": 8000, "PCMA": 8000, "G722": 16000, "opus": 48000}
 PORTS = (20000, 20002)
 SILENCE = np.zeros(FRAME, np.int16)
 
 
-def tone(hertz: float, ticks: int, peak: float = 3000) -> Pcm:
+def tone(hertz: float, ticks: int, peak: float = 3000, rate: int = 8000) -> Pcm:
     """(T, S) int16: a sine, frame after frame."""
-    samples = np.arange(ticks * FRAME)
-    sine: Pcm = np.rint(peak * np.sin(2 * np.pi * hertz / 8000 * samples)).astype(np.int16)
-    return sine.reshape(-1, FRAME)
+    samples = np.arange(ticks * rate // 50)
+    sine: Pcm = np.rint(peak * np.sin(2 * np.pi * hertz / rate * samples)).astype(np.int16)
+    return sine.reshape(-1, rate // 50)
+
+
+def voice(seconds: float = 2.0, seed: int = 1, pitch: float = 140.0) -> Pcm:
+    """(T, 960): harmonics of a gliding pitch under the envelope of syllables, and a little noise."""
+    t = np.arange(round(seconds * opus.RATE)) / opus.RATE
+    phase = 2 * np.pi * np.cumsum(pitch + 20 * np.sin(2 * np.pi * 0.7 * t)) / opus.RATE
+    sound = sum(np.sin(n * phase + n * n) / n for n in range(1, 25))
+    envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 3.1 * t + seed)
+    noise = np.random.default_rng(seed).normal(0, 60, t.size)
+    pcm: Pcm = np.rint(3000 * envelope * sound + noise).astype(np.int16)
+    return pcm.reshape(-1, opus.FRAME)
 
 
 def through(law: int, pcm: Pcm) -> Pcm:
@@ -36,11 +49,37 @@ def through(law: int, pcm: Pcm) -> Pcm:
     return decoded
 
 
-def strength(pcm: NDArray[np.generic], hertz: float) -> float:
+def strength(pcm: NDArray[np.generic], hertz: float, rate: int = 8000) -> float:
     """Amplitude of one frequency in (N,) samples, N a whole number of its periods."""
     samples = np.asarray(pcm, np.float64).reshape(-1)
-    turn = np.exp(-2j * np.pi * hertz / 8000 * np.arange(samples.size))
+    turn = np.exp(-2j * np.pi * hertz / rate * np.arange(samples.size))
     return float(2 * abs((samples * turn).mean()))
+
+
+class Codec:
+    """Both directions of one peer's codec."""
+
+    def __init__(self, name: protocol.Codec) -> None:
+        self.name = name
+        self._g722 = (g722.Encoder(), g722.Decoder())
+        self._opus = (opus.Encoder(), opus.Decoder()) if name == "opus" else None
+
+    def encode(self, pcm: Pcm) -> bytes:
+        if self.name == "G722":
+            return self._g722[0].encode(pcm)
+        if self._opus:
+            out = np.zeros(opus.MAX_PACKET, np.uint8)
+            return out[: self._opus[0].encode(np.ascontiguousarray(pcm), out)].tobytes()
+        return g711.ENCODE[LAWS[self.name]][pcm.view(np.uint16)].tobytes()
+
+    def decode(self, payload: bytes) -> Pcm:
+        if self.name == "G722":
+            return self._g722[1].decode(payload)
+        if self._opus:
+            out = np.zeros(5760, np.int16)
+            return out[: self._opus[1].decode(payload, out)]
+        decoded: Pcm = g711.DECODE[LAWS[self.name]][np.frombuffer(payload, np.uint8)]
+        return decoded
 
 
 @dataclass
@@ -58,6 +97,10 @@ class Peer:
     heard: list[Pcm] = field(default_factory=list)
     headers: list[RtpHeader] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
+    voice: Codec = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.voice = Codec(self.codec)
 
     @property
     def law(self) -> int:
@@ -65,14 +108,14 @@ class Peer:
 
     def packet(self, pcm: Pcm, *, marker: bool = False) -> bytes:
         """The next packet of its stream, (S,) samples of any length."""
-        data = self.raw(g711.ENCODE[self.law][pcm.view(np.uint16)].tobytes(), marker=marker)
-        self.timestamp += pcm.size
+        data = self.raw(self.voice.encode(pcm), marker=marker)
+        self.timestamp += pcm.size // (2 if self.codec == "G722" else 1)
         return data
 
     def raw(self, payload: bytes, *, payload_type: int | None = None, marker: bool = False) -> bytes:
         """The next packet, of any payload; time does not go on."""
         if payload_type is None:
-            payload_type = self.law if self.payload_type is None else self.payload_type
+            payload_type = TYPES[self.codec] if self.payload_type is None else self.payload_type
         header = RtpHeader(payload_type, self.sequence & 0xFFFF, self.timestamp & 0xFFFFFFFF, self.ssrc, marker)
         self.sequence += 1
         return header.pack() + payload
@@ -80,11 +123,16 @@ class Peer:
     def skip(self, frames: int = 1) -> None:
         """Lose packets: they were sent, and never come."""
         self.sequence += frames
-        self.timestamp += frames * FRAME
+        self.timestamp += frames * self.step
 
     def pause(self, frames: int = 1) -> None:
         """Send nothing for a while (silence suppression)."""
-        self.timestamp += frames * FRAME
+        self.timestamp += frames * self.step
+
+    @property
+    def step(self) -> int:
+        """Of the time stamp, in 20 ms."""
+        return 960 if self.codec == "opus" else FRAME
 
 
 class Tape:
@@ -135,6 +183,8 @@ class Studio:
 
     def __init__(self, *, capacity: int = 4, prompts: Mapping[str, Pcm] | None = None, seed: int = 1) -> None:
         self.tapes: dict[str, Tape] = {}
+        self.opened: dict[str, protocol.StartTap] = {}
+        """Commands of the taps, as their sinks were told."""
         self.prompts = dict(prompts or {})
         self.engine = Engine(
             PORTS, capacity=capacity, seed=seed, open_tap=self._open_tap, load_prompt=self.prompts.__getitem__
@@ -147,6 +197,7 @@ class Studio:
         self._routes: dict[tuple[protocol.Address, int], Peer] = {}
 
     def _open_tap(self, command: protocol.StartTap, now_ns: int) -> TapSink:
+        self.opened[command.tap] = command
         return self.tapes.setdefault(command.tap, Tape())
 
     @property
@@ -180,8 +231,9 @@ class Studio:
                 port,
                 peer.address,
                 codec,
-                LAWS[codec],
+                TYPES[codec],
                 dtmf_payload_type,
+                dtmf_clock=48000 if codec == "opus" else 8000,
                 send=send,
                 receive=receive,
                 talk=talk,
@@ -219,6 +271,8 @@ class Studio:
             if header.payload_type in (g711.PCMU, g711.PCMA):
                 codes = np.frombuffer(payload, np.uint8)
                 peer.heard.append(g711.DECODE[header.payload_type][codes])
+            elif header.payload_type == TYPES[peer.codec]:
+                peer.heard.append(peer.voice.decode(payload))
         self.events += self.engine.events()
 
     def run(self, ticks: int) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from mixminus.errors import MediaError
 from mixminus.media import protocol
+from mixminus.media.bands import Bands
 from mixminus.media.batch import unpack_address
-from mixminus.media.codecs import g711
+from mixminus.media.codecs import g711, g722, opus
 from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import Players
 from mixminus.media.reports import Reports, quality_of
-from mixminus.media.state import LEG, NOWHERE, PLAYER, RATE, SLOT, TAP, MediaState
-from mixminus.media.tap import OpenTap, Taps
+from mixminus.media.resample import RATES
+from mixminus.media.speakers import RATE_OF
+from mixminus.media.state import FRAME, LEG, NEVER, NOWHERE, PLAYER, RATE, SLOT, TAP, MediaState
+from mixminus.media.tap import OpenTap, TapsByRate
+from mixminus.media.wideband import Receivers
 
-_LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA}
+_LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA, "G722": g722.G722_CODE, "opus": opus.OPUS_CODE}
+_CLOCKS = (RATE, opus.RATE)
 _MASK = (1 << 64) - 1
 
 
@@ -31,9 +37,11 @@ class Control:
         demux: Demux,
         readers: KeyReaders,
         players: Players,
-        taps: Taps,
+        taps: TapsByRate,
         packetiser: Packetiser,
         reports: Reports,
+        receivers: Receivers,
+        bands: Bands,
         ports: Sequence[int],
         open_tap: OpenTap,
         seed: int | None,
@@ -45,6 +53,8 @@ class Control:
         self._taps = taps
         self._packetiser = packetiser
         self._reports = reports
+        self._receivers = receivers
+        self._bands = bands
         self._port_index = {port: index for index, port in enumerate(ports)}
         self._open_tap = open_tap
         self._random = np.random.default_rng(seed)
@@ -121,15 +131,16 @@ class Control:
         row = self._state.claim(LEG, command.leg)
         self._state.port[row] = self._port_index[command.port]
         try:
+            self._set_codec(row, command.codec)
             self._demux.signal(row, command.remote, command.latch_hosts)
         except MediaError:
+            self._receivers.close(row)
             self._state.release(row)
             raise
         self._rows[LEG][command.leg] = row
         self._enter(row, command.room, talk, hear)
         self._set_signalling(row, command)
         state = self._state
-        state.law[row] = _LAWS[command.codec]
         state.tx_ssrc[row] = self._random.integers(1 << 32, dtype=np.uint32)
         state.tx_sequence[row] = self._random.integers(1 << 16, dtype=np.uint16)
         state.tx_timestamp[row] = self._random.integers(1 << 32, dtype=np.uint32)
@@ -139,16 +150,37 @@ class Control:
         _check_types(command)
         self._demux.signal(row, command.remote, command.latch_hosts)
         self._set_signalling(row, command)
-        law = _LAWS[command.codec]
-        if law != self._state.law[row]:
-            # What waits in the jitter buffer was encoded in the other law.
-            self._state.ring[row] = g711.RECODE[law][self._state.ring[row]]
-            self._state.law[row] = law
+        if _LAWS[command.codec] != self._state.law[row]:
+            self._change_codec(row, command.codec)
+
+    def _change_codec(self, row: int, codec: protocol.Codec) -> None:
+        """What waits in the jitter buffer is recoded between the laws of G.711, else dropped: some 40 ms."""
+        state = self._state
+        law = _LAWS[codec]
+        if law in g711.RECODE and state.law[row] in g711.RECODE:
+            state.ring[row] = g711.RECODE[law][state.ring[row]]
+            state.law[row] = law
+            return
+        self._receivers.close(row)
+        self._bands.forget(row)
+        self._set_codec(row, codec)
+        state.stamp[row] = NEVER
+        state.started[row] = False
+        state.masks_changed = True
+
+    def _set_codec(self, row: int, codec: protocol.Codec) -> None:
+        state = self._state
+        law = state.law[row] = _LAWS[codec]
+        state.rate[row] = RATE_OF.get(law, RATE)
+        state.tx_step[row] = opus.FRAME if law == opus.OPUS_CODE else FRAME
+        if law in RATE_OF:
+            self._receivers.open(row)
 
     def _set_signalling(self, row: int, command: protocol.OpenLeg | protocol.UpdateLeg) -> None:
         state = self._state
         state.payload_type[row] = command.payload_type
         state.event_type[row] = -1 if command.dtmf_payload_type is None else command.dtmf_payload_type
+        state.event_scale[row] = command.dtmf_clock // RATE
         self._reports.signal(row, command.rtcp, command.remote, command.media_timeout)
         state.sends[row] = command.send
         state.receives[row] = command.receive
@@ -199,12 +231,22 @@ class Control:
     def _start_tap(self, command: protocol.StartTap, now_ns: int) -> None:
         self._refuse_known(TAP, command.tap)
         hear = _mask("hear", command.hear)
+        if command.rate and command.rate not in RATES:
+            raise MediaError(f"rate {command.rate}: use one of {', '.join(map(str, RATES))}, or 0")
         leg = self._row(LEG, command.leg) if command.leg else -1
-        sink = self._open_tap(command, now_ns)
+        rate = command.rate or self._rate_of(command.room)
+        sink = self._open_tap(msgspec.structs.replace(command, rate=rate), now_ns)
         row = self._state.claim(TAP, command.tap)
+        self._state.rate[row] = rate
         self._rows[TAP][command.tap] = row
         self._enter(row, command.room, 0, 0 if command.leg else hear)
         self._taps.open(row, sink, command, leg)
+
+    def _rate_of(self, room: str) -> int:
+        """The highest rate that a leg of a room can use."""
+        state = self._state
+        rates = state.rate[(state.kind == LEG) & (state.room == self._rooms.get(room, -1))]
+        return int(rates.max(initial=RATE))
 
     def _leg_stats(self, name: str, row: int) -> protocol.LegStats:
         state = self._state
@@ -258,6 +300,8 @@ class Control:
             self._free_rooms.append(number)
 
     def _release(self, kind: int, row: int) -> None:
+        self._receivers.close(row)
+        self._bands.forget(row)
         self._leave(row)
         del self._rows[kind][self._state.names[row]]
         self._state.release(row)
@@ -280,5 +324,7 @@ def _check_types(command: protocol.OpenLeg | protocol.UpdateLeg) -> None:
         value = getattr(command, name)
         if value is not None and (not 0 <= value <= 127 or 64 <= value <= 95):
             raise MediaError(f"{name} {value}: must be 0 to 63 or 96 to 127")
+    if command.dtmf_clock not in _CLOCKS:
+        raise MediaError(f"dtmf_clock {command.dtmf_clock}: use one of {', '.join(map(str, _CLOCKS))}")
     if command.payload_type == command.dtmf_payload_type:
         raise MediaError(f"dtmf_payload_type {command.dtmf_payload_type} is the payload type of the audio")

@@ -109,7 +109,7 @@ class EventPacket(NamedTuple):
 
     payload: bytes
     age: int
-    """Samples since the event began: its timestamp is that much before the tick's."""
+    """Ticks since the event began: its timestamp is that much before the tick's."""
     marker: bool
 
 
@@ -139,8 +139,11 @@ class KeySender:
     def idle(self) -> bool:
         return not self._queue
 
-    def step(self) -> tuple[EventPacket | None, int]:
-        """One tick: the packet to send instead of audio, if any, and how many ``send`` were completed."""
+    def step(self, scale: int = 1) -> tuple[EventPacket | None, int]:
+        """One tick: the packet to send instead of audio, if any, and how many ``send`` were completed.
+
+        ``scale``: the clock of the durations, in 8 kHz.
+        """
         done = 0
         while self._queue and self._queue[0] == "":
             self._queue.popleft()
@@ -155,10 +158,10 @@ class KeySender:
             self._tick = 0
         if key in WAITS or tick >= TONE_TICKS + END_PACKETS - 1:
             return None, done
-        duration = FRAME * min(tick + 1, TONE_TICKS)
+        duration = scale * FRAME * min(tick + 1, TONE_TICKS)
         end = 0x80 if tick + 1 >= TONE_TICKS else 0
         payload = struct.pack(">BBH", KEYS.index(key), end | VOLUME, duration)
-        return EventPacket(payload, FRAME * tick, tick == 0), done
+        return EventPacket(payload, tick, tick == 0), done
 
 
 class KeyReaders:

@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
 from mixminus.media import ingest, level, playout, protocol, stretch
+from mixminus.media.bands import Bands
 from mixminus.media.batch import DatagramBatch, PacketBatch
 from mixminus.media.control import Control
 from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders, Press
 from mixminus.media.matrix import build_plan
-from mixminus.media.mix import Mixer, lay_out
+from mixminus.media.mix import LAWS, Mixer, lay_out
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import LoadPrompt, Players
 from mixminus.media.reports import Datagram, Reports
-from mixminus.media.state import FRAME, TICK_NS, MediaState
-from mixminus.media.tap import OpenTap, Taps, TapSink
+from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
+from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
+from mixminus.media.wideband import Receivers, RunJobs, in_turn
 from mixminus.rtp.packet import parse_headers
 
 
@@ -40,6 +42,7 @@ class Engine:
         seed: makes SSRCs, first sequence numbers and timestamps repeat; None: unguessable (RFC 3550 §9.1).
         open_tap: makes the sink of each tap.
         load_prompt: path → (N,) int16 samples at 8 kHz.
+        run: does the work of codecs that hold no GIL, on as many threads as it likes.
     """
 
     def __init__(
@@ -50,12 +53,15 @@ class Engine:
         seed: int | None = None,
         open_tap: OpenTap = _no_taps,
         load_prompt: LoadPrompt = _no_prompts,
+        run: RunJobs = in_turn,
     ) -> None:
         state = self._state = MediaState(capacity)
         self._demux = Demux(state)
         self._readers = KeyReaders()
         self._players = Players(state, load_prompt)
         self._taps = Taps(state)
+        self._receivers = Receivers(state, run)
+        self._bands = Bands(state, run)
         self._packetiser = Packetiser(state)
         self._mixer = Mixer(state.capacity)
         token = np.random.default_rng(seed).integers(1 << 62)
@@ -65,9 +71,11 @@ class Engine:
             self._demux,
             self._readers,
             self._players,
-            self._taps,
+            TapsByRate(state, {RATE: self._taps, **self._bands.taps}),
             self._packetiser,
             self._reports,
+            self._receivers,
+            self._bands,
             ports,
             open_tap,
             seed,
@@ -95,6 +103,9 @@ class Engine:
         self._tick += 1
         self._receive(now_ns, packets)
         row, pcm = playout.pull(self._state, self._tick)
+        if self._receivers and (sounds := self._receivers.pull(self._tick)):
+            wide_row, wide_pcm = self._bands.narrow(sounds)
+            row, pcm = np.concatenate((row, wide_row)), np.concatenate((pcm, wide_pcm))
         if row.size:
             level.gate(self._state, row, pcm)
         else:
@@ -104,7 +115,10 @@ class Engine:
         self._arrange()
         self._mixer.run(self._layout, self._state.frame, self._packetiser.batch.payload)
         self._taps.record(self._plan, self._layout, self._mixer.mix, now_ns)
-        self._events += self._packetiser.write(self._layout.payload, now_ns)
+        payload_row, length = self._layout.payload, None
+        if not self._bands.idle:
+            payload_row, length = self._mix_bands(now_ns)
+        self._events += self._packetiser.write(payload_row, now_ns, length)
         self._events += self._reports.turn(self._tick, now_ns)
         for player in ended:
             self._events += self._control.stop_play(self._state.names[player], now_ns)
@@ -118,7 +132,13 @@ class Engine:
         """
         state, tick = self._state, self._tick + 1
         restless = state.masks_changed or state.routes_changed or state.capacity != self._capacity
-        if restless or self._packetiser.sending_keys or self._readers.holding or not self._taps.steady(self._plan):
+        if (
+            restless
+            or not self._bands.idle
+            or self._packetiser.sending_keys
+            or self._readers.holding
+            or not self._taps.steady(self._plan)
+        ):
             return None
         heads = self._heads(now_ns, packets, sound)
         if heads is None or not stretch.is_regular(state, heads, tick):
@@ -159,7 +179,7 @@ class Engine:
         gated = (sounds * active[:, :, None]).reshape(rows.size, -1)
         source = stretch.Sources(np.concatenate((rows, players)), np.concatenate((gated, played)))
         self._tick += ticks
-        for passed in range(ticks):
+        for passed in self._reports.turns(tick, ticks):
             self._events += self._reports.turn(tick + passed, now_ns + passed * TICK_NS)
         return self._send(source, np.concatenate((active.any(axis=1), np.ones(players.size, np.bool_))), now_ns, ticks)
 
@@ -190,6 +210,7 @@ class Engine:
             self._events += latched
             if headers.rtcp.any():
                 self._reports.receive(packets, np.flatnonzero(headers.rtcp), now_ns)
+            headers = self._receivers.translate(headers, row, data)
             arrivals, malformed = ingest.sort_out(self._state, headers, row)
             self._malformed += malformed
             self._strangers += int(np.count_nonzero(headers.valid & (row < 0)))
@@ -210,13 +231,33 @@ class Engine:
             self._packetiser.grow()
         changed = state.masks_changed or state.routes_changed
         if state.masks_changed:
-            self._plan = build_plan(state.room, state.talk, state.hear)
+            self._plan = build_plan(state.room, state.talk, self._narrow_hearing())
         if state.routes_changed:
             self._packetiser.route()
-        if changed or not np.array_equal(state.active, self._was_active):
+        sounding = changed or not np.array_equal(state.active, self._was_active)
+        if sounding:
             self._layout = lay_out(self._plan, state.active, self._packetiser.row, self._packetiser.law)
             self._was_active = state.active.copy()
+        if changed or not self._bands.idle:
+            self._bands.arrange(self._packetiser.row, plan=changed, layout=sounding)
         state.masks_changed = state.routes_changed = False
+
+    def _narrow_hearing(self) -> NDArray[np.uint64]:
+        """(R,) what is heard at 8 kHz: by legs and taps of that rate, and by legs that are recorded at it."""
+        state = self._state
+        narrow = state.rate == RATE
+        if narrow.all():
+            return state.hear
+        narrow[self._taps.legs()] = True
+        return np.where(narrow, state.hear, np.uint64(0))
+
+    def _mix_bands(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """What is mixed above 8 kHz: to the recordings, and encoded; rows and lengths of all payloads, (L,) each."""
+        begin = len(LAWS) + sum(mixes.size for _, mixes in self._layout.encode)
+        self._bands.run(self._packetiser.batch.payload, begin, self._packetiser.silences_at)
+        self._bands.record(now_ns)
+        payload_row = self._layout.payload.copy()
+        return payload_row, self._bands.address(payload_row)
 
     def _stats(self, asked: protocol.GetStats) -> protocol.Stats:
         """Lateness is the clock's to know: the loop around the engine fills it in."""

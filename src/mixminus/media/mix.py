@@ -6,13 +6,13 @@ is granted nothing gets zeros. Listeners of the same sum in the same law share o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.media.codecs import g711
+from mixminus.media.codecs import g711, g722, opus
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.state import FRAME
 
@@ -22,6 +22,8 @@ Bytes = NDArray[np.uint8]
 CROWD: Final = 24
 """Buses with more active sources than this are summed one by one; the others together, source by source."""
 LAWS: Final = (g711.PCMU, g711.PCMA)
+WIDE_LAWS: Final = (g722.G722_CODE, opus.OPUS_CODE)
+"""Codecs above 8 kHz: mixed here too, encoded elsewhere."""
 _LEAST, _MOST = np.int32(-32768), np.int32(32767)
 _BLOCK: Final = 256
 """Rows worked on at a time, so that they stay in the second-level cache."""
@@ -56,6 +58,13 @@ class Layout:
 
 def lay_out(plan: Plan, active: NDArray[np.bool_], leg: Index, law: NDArray[np.uint8]) -> Layout:
     """Layout for rows ``active`` ((R,)) and the legs to be sent to: their rows and laws, (L,) each."""
+    layout, mix = lay_out_mixes(plan, active, leg)
+    encode, payload = _payloads(mix, law)
+    return replace(layout, encode=encode, payload=payload)
+
+
+def lay_out_mixes(plan: Plan, active: NDArray[np.bool_], leg: Index) -> tuple[Layout, Index]:
+    """A layout that encodes nothing, and the mix that each leg ((L,)) hears, -1: silence."""
     sounding = active[plan.source]
     source, bus = plan.source[sounding], plan.bus[sounding]
     count = np.bincount(bus, minlength=plan.buses)
@@ -72,8 +81,7 @@ def lay_out(plan: Plan, active: NDArray[np.bool_], leg: Index, law: NDArray[np.u
     mix[shares] = place[bus_of[shares]]
     less = own & (total > 1)
     mix[less] = sums + np.arange(np.count_nonzero(less))
-    encode, payload = _payloads(mix, law)
-    return Layout(crowds, ranks, place[bus_of[less]], leg[less], encode, payload, place, sums)
+    return Layout(crowds, ranks, place[bus_of[less]], leg[less], [], np.zeros(0, np.intp), place, sums), mix
 
 
 def _ranked(source: Index, bus: Index, count: Index, order: Index, place: Index) -> tuple[list[Index], list[Index]]:
@@ -112,15 +120,15 @@ def payload_rows(capacity: int) -> int:
 
 
 class Mixer:
-    """Buffers of the mixer, for ``capacity`` rows.
+    """Buffers of the mixer, for ``capacity`` rows and frames of ``size`` samples (S).
 
     Attributes:
         mix: (2 R, S) int16, after :meth:`run` the layout's mixes.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.mix: Pcm = np.zeros((2 * capacity, FRAME), np.int16)
-        self._total = np.zeros((capacity, FRAME), np.int32)
+    def __init__(self, capacity: int, size: int = FRAME) -> None:
+        self.mix: Pcm = np.zeros((2 * capacity, size), np.int16)
+        self._total = np.zeros((capacity, size), np.int32)
 
     def run(self, layout: Layout, frame: Pcm, payload: Bytes) -> None:
         """Fill ``mix`` from the sources' samples ((R, S) int16) and ``payload`` ((Q, S)) from the mixes to be sent."""

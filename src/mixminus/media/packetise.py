@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.batch import FAMILY_IPV6, LENGTH_IPV4, LENGTH_IPV6, DatagramBatch
 from mixminus.media.codecs import g711
 from mixminus.media.dtmf import EVENT_BYTES, EventPacket, KeySender
-from mixminus.media.mix import LAWS, payload_rows
+from mixminus.media.mix import LAWS, WIDE_LAWS, payload_rows
 from mixminus.media.protocol import DigitsSent, Event
 from mixminus.media.state import FRAME, LEG, NOWHERE, MediaState
 from mixminus.rtp.packet import HEADER_LAYOUT, VERSION_2
+
+Lengths: TypeAlias = NDArray[np.int32]
 
 
 class Packetiser:
@@ -20,6 +24,7 @@ class Packetiser:
     Attributes:
         row: (L,) legs that are sent to, rising.
         law: (L,) their laws.
+        silences_at: first of the payload rows kept for the silences of :data:`WIDE_LAWS`.
     """
 
     def __init__(self, state: MediaState) -> None:
@@ -32,7 +37,8 @@ class Packetiser:
     def grow(self) -> None:
         """Make the batch as large as the state."""
         capacity = self._state.capacity
-        self._events_at = payload_rows(capacity)
+        self.silences_at = payload_rows(capacity)
+        self._events_at = self.silences_at + len(WIDE_LAWS)
         payload = np.zeros((self._events_at + capacity, FRAME), np.uint8)
         for row, law in enumerate(LAWS):
             payload[row] = g711.SILENCE[law]
@@ -80,8 +86,8 @@ class Packetiser:
         """The leg is gone, and the keys it had waiting."""
         self._keys.pop(row, None)
 
-    def write(self, payload_row: NDArray[np.intp], now_ns: int) -> list[Event]:
-        """Fill the batch: one packet for each leg, ``payload_row`` ((L,)) of its audio."""
+    def write(self, payload_row: NDArray[np.intp], now_ns: int, length: Lengths | None = None) -> list[Event]:
+        """Fill the batch: one packet for each leg, ``payload_row`` ((L,)) of its audio; ``length`` bytes, None: 160."""
         state, batch, row, fields = self._state, self.batch, self.row, self._fields
         count = row.size
         sequence = state.tx_sequence[row]
@@ -89,12 +95,12 @@ class Packetiser:
         fields["timestamp"][:count] = state.tx_timestamp[row]
         fields["second"][:count] = state.payload_type[row] | (state.tx_marker[row].astype(np.int16) << 7)
         batch.payload_row[:count] = payload_row
-        batch.payload_length[:count] = FRAME
+        batch.payload_length[:count] = FRAME if length is None else length
         events = self._send_keys(now_ns) if self._keys else []
         state.tx_sequence[row] = sequence + np.uint16(1)
         state.tx_marker[row] = False
         state.sent[row] += 1
-        state.tx_timestamp += np.uint32(FRAME)
+        state.tx_timestamp += state.tx_step
         return events
 
     def _send_keys(self, now_ns: int) -> list[Event]:
@@ -105,7 +111,7 @@ class Packetiser:
             at = int(np.searchsorted(self.row, row))
             if at == self.row.size or self.row[at] != row or state.event_type[row] < 0:
                 continue
-            packet, told = sender.step()
+            packet, told = sender.step(int(state.event_scale[row]))
             done += [DigitsSent(state.names[row], now_ns)] * told
             if packet is not None:
                 self._replace(at, row, packet)
@@ -116,7 +122,8 @@ class Packetiser:
     def _replace(self, at: int, row: int, packet: EventPacket) -> None:
         batch = self.batch
         self._fields["second"][at] = int(self._state.event_type[row]) | packet.marker << 7
-        self._fields["timestamp"][at] = (int(self._state.tx_timestamp[row]) - packet.age) & 0xFFFFFFFF
+        age = packet.age * int(self._state.tx_step[row])
+        self._fields["timestamp"][at] = (int(self._state.tx_timestamp[row]) - age) & 0xFFFFFFFF
         batch.payload_row[at] = self._events_at + at
         batch.payload_length[at] = EVENT_BYTES
         batch.payload[self._events_at + at, :EVENT_BYTES] = np.frombuffer(packet.payload, np.uint8)

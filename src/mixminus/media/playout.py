@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mixminus.media import conceal
 from mixminus.media.codecs import g711
-from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, TAIL, MediaState
+from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, RATE, SLOT, SLOTS, TAIL, MediaState
 
 Index = NDArray[np.intp]
 Slots = NDArray[np.int64]
@@ -26,12 +26,12 @@ _BLEND: Final = (np.arange(FRAME, dtype=np.float32) + 0.5) / np.float32(FRAME)
 
 
 def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
-    """Take one frame of every running stream.
+    """Take one frame of every running stream of G.711.
 
     Returns: rows that have one, (A,), and their samples, (A, S). Rows nobody may hear (``talk`` 0) are moved on but not
     decoded; rows in a pause, or lost for longer than concealment lasts, have none.
     """
-    row = np.flatnonzero(state.started)
+    row = np.flatnonzero(state.started & (state.rate == RATE))
     first = state.play[row]
     number = first[:, None] + _HALVES
     place = row[:, None] * SLOTS + number % SLOTS

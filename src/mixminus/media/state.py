@@ -37,8 +37,10 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "talk": ((), np.uint64, 0),
     "hear": ((), np.uint64, 0),
     "law": ((), np.uint8, 0),
+    "rate": ((), np.int32, RATE),
     "payload_type": ((), np.int16, -1),
     "event_type": ((), np.int16, -1),
+    "event_scale": ((), np.uint8, 1),
     "sends": ((), np.bool_, 0),
     "receives": ((), np.bool_, 0),
     "port": ((), np.int32, -1),
@@ -48,6 +50,7 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "tx_ssrc": ((), np.uint32, 0),
     "tx_sequence": ((), np.uint16, 0),
     "tx_timestamp": ((), np.uint32, 0),
+    "tx_step": ((), np.uint32, FRAME),
     "tx_marker": ((), np.bool_, 1),
     "sent": ((), np.int64, 0),
     "started": ((), np.bool_, 0),
@@ -111,10 +114,14 @@ class MediaState:
     """As a listener. Row l hears row s of its room when ``hear[l] & talk[s]`` and l is not s."""
 
     law: NDArray[np.uint8]
-    """g711.PCMU or g711.PCMA."""
+    """The codec: g711.PCMU, g711.PCMA, g722.G722_CODE or opus.OPUS_CODE."""
+    rate: NDArray[np.int32]
+    """Hz of what a leg's codec can carry, and of what a tap records. All else here is at 8 kHz, whatever the codec."""
     payload_type: NDArray[np.int16]
     event_type: NDArray[np.int16]
     """Payload type of RFC 4733 events, -1: not negotiated."""
+    event_scale: NDArray[np.uint8]
+    """Their clock, in 8 kHz: 1, or 6."""
     sends: NDArray[np.bool_]
     receives: NDArray[np.bool_]
     port: NDArray[np.int32]
@@ -130,7 +137,9 @@ class MediaState:
     tx_sequence: NDArray[np.uint16]
     """Of the next packet."""
     tx_timestamp: NDArray[np.uint32]
-    """Of this tick, samples; runs whether or not anything is sent."""
+    """Of this tick, on the codec's clock; runs whether or not anything is sent."""
+    tx_step: NDArray[np.uint32]
+    """What a tick adds to it: 160, or 960 for Opus."""
     tx_marker: NDArray[np.bool_]
     """The next packet is the first after a pause (RFC 3551 §4.1)."""
     sent: NDArray[np.int64]

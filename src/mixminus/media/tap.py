@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
-from mixminus.media.state import FRAME, TICK_NS, MediaState
-from mixminus.media.tracks import HEARD, OWN, Note, Track, Tracks
+from mixminus.media.state import TICK_NS, MediaState
+from mixminus.media.tracks import HEARD, OWN, Note, Sounds, Track, Tracks
 
 Pcm = NDArray[np.int16]
 
@@ -24,7 +24,7 @@ class TapSink(Protocol):
     """Where the samples of one tap go. The engine calls it from inside the tick, so it must not block."""
 
     def write(self, pcm: NDArray[np.int16], now_ns: int) -> None:
-        """Take (S,) int16 samples at 8 kHz, at most half a second of them; a view, to be copied or consumed at once.
+        """Take (S,) int16 samples, at most half a second of them; a view, to be copied or consumed at once.
 
         ``now_ns`` is the tick whose frame is the last in it; or the time of the command that made it flush.
         """
@@ -43,16 +43,22 @@ class TapSink(Protocol):
 
 
 OpenTap: TypeAlias = Callable[[StartTap, int], TapSink]
-"""Makes the sink of a new tap; second argument ``now_ns``. May raise MediaError to refuse it."""
+"""Makes the sink of a new tap, of the ``rate`` its command says; second argument ``now_ns``. May raise MediaError to
+refuse it.
+"""
 
 
 class Taps:
-    """All taps: a row of (T, BLOCK, S) samples each. T doubles when full."""
+    """All taps of one rate: a row of (T, BLOCK, S) samples each. T doubles when full."""
 
-    def __init__(self, state: MediaState, capacity: int = 16) -> None:
+    def __init__(self, state: MediaState, sounds: Sounds | None = None, capacity: int = 16) -> None:
         self._state = state
-        self._tracks = Tracks(state, BLOCK)
-        self._block: Pcm = np.zeros((capacity, BLOCK, FRAME), np.int16)
+        self._sounds: Sounds = sounds or state
+        """Has the samples of the sources; the state's are those at 8 kHz."""
+        self._size = self._sounds.frame.shape[1]
+        """S."""
+        self._tracks = Tracks(state, BLOCK, self._sounds)
+        self._block: Pcm = np.zeros((capacity, BLOCK, self._size), np.int16)
         self._row = np.full(capacity, -1, np.intp)
         """Row in the state, whose ``hear`` and ``room`` say what is recorded."""
         self._of_leg = np.zeros(capacity, np.bool_)
@@ -94,7 +100,7 @@ class Taps:
         """Pausing twice is pausing once."""
         at = self._at[row]
         if self._running[at]:
-            self._tracks.hush(at, int(self._fill[at]) * FRAME)
+            self._tracks.hush(at, int(self._fill[at]) * self._size)
             self._flush(at, now_ns)
             self._running[at] = False
             self._sinks[at].pause(now_ns)
@@ -108,7 +114,7 @@ class Taps:
 
     def close(self, row: int, now_ns: int) -> None:
         at = self._at.pop(row)
-        self._tracks.hush(at, int(self._fill[at]) * FRAME)
+        self._tracks.hush(at, int(self._fill[at]) * self._size)
         self._flush(at, now_ns)
         self._tracks.close(at)
         self._row[at] = self._leg[at] = -1
@@ -119,6 +125,11 @@ class Taps:
         """A leg has gone; its row will be somebody else's. What records it goes on, silent."""
         self._leg[self._leg == leg] = -1
         self._tracks.forget(leg)
+
+    def legs(self) -> Index:
+        """Rows of the legs that taps of one leg record."""
+        legs: Index = self._leg[self._of_leg & (self._leg >= 0)]
+        return legs
 
     def record(self, plan: Plan, layout: Layout, mix: Pcm, now_ns: int) -> None:
         """Add this tick of every running tap, and hand on the blocks that are full."""
@@ -144,14 +155,15 @@ class Taps:
 
     def record_stretch(self, plan: Plan, layout: Layout, mix: Pcm, now_ns: int) -> None:
         """Many ticks as :meth:`record`: ``mix`` (mixes, K * S); ``now_ns`` is the first of K ticks."""
-        ticks = mix.shape[1] // FRAME
+        size = self._size
+        ticks = mix.shape[1] // size
         at = np.flatnonzero(self._running)
         for place, source in zip(at.tolist(), sums_of(plan, layout, self._row[at]).tolist(), strict=True):
             done = 0
             while done < ticks:
                 fill = int(self._fill[place])
                 count = min(int(self._limit[place]) - fill, ticks - done)
-                sound = mix[source, done * FRAME : (done + count) * FRAME] if source >= 0 else np.int16(0)
+                sound = mix[source, done * size : (done + count) * size] if source >= 0 else np.int16(0)
                 self._block[place, fill : fill + count].reshape(-1)[:] = sound
                 self._fill[place] += count
                 done += count
@@ -165,13 +177,13 @@ class Taps:
         at = at[self._leg[at] >= 0]
         leg = self._leg[at]
         heard_now = (self._mask[at] == 0) | (self._mask[at] & state.talk[leg] != 0)
-        own = np.where((state.active[leg] & heard_now)[:, None], state.frame[leg], np.int16(0))
+        own = np.where((state.active[leg] & heard_now)[:, None], self._sounds.frame[leg], np.int16(0))
         self._block[at, self._fill[at]] = own
         both = np.flatnonzero(self._both[at])
         if not both.size:
             return
         to, fill = at[both], self._fill[at[both]]
-        rest = heard_by(plan, layout, mix, state, leg[both])
+        rest = heard_by(plan, layout, mix, state, self._sounds.frame, leg[both])
         self._block[to, fill] = np.clip(own[both].astype(np.int32) + rest, -32768, 32767)
         self._tracks.put(to, OWN, fill, own[both])
         self._tracks.put(to, HEARD, fill, rest)
@@ -199,6 +211,34 @@ class Taps:
         self._mask = np.concatenate((self._mask, np.zeros(old, np.uint64)))
 
 
+class TapsByRate:
+    """The taps of all rates, each at its own: what commands are given to."""
+
+    def __init__(self, state: MediaState, taps: Mapping[int, Taps]) -> None:
+        self._state = state
+        self._taps = taps
+
+    def open(self, row: int, sink: TapSink, command: StartTap, leg: int = -1) -> None:
+        """As :meth:`Taps.open`; the row's rate is known by now."""
+        self._of(row).open(row, sink, command, leg)
+
+    def pause(self, row: int, now_ns: int) -> None:
+        self._of(row).pause(row, now_ns)
+
+    def resume(self, row: int, now_ns: int) -> None:
+        self._of(row).resume(row, now_ns)
+
+    def close(self, row: int, now_ns: int) -> None:
+        self._of(row).close(row, now_ns)
+
+    def _of(self, row: int) -> Taps:
+        return self._taps[int(self._state.rate[row])]
+
+    def forget(self, leg: int) -> None:
+        for taps in self._taps.values():
+            taps.forget(leg)
+
+
 def sums_of(plan: Plan, layout: Layout, row: Index) -> Index:
     """The mix that each of these listeners, none of them a source, hears now; -1: silence."""
     bus = plan.bus_of[row]
@@ -208,10 +248,13 @@ def sums_of(plan: Plan, layout: Layout, row: Index) -> Index:
     return place
 
 
-def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, leg: Index) -> Pcm:
-    """(N, S) int16: what each of these legs hears now, its own voice taken out, whether or not it is sent."""
+def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, frame: Pcm, leg: Index) -> Pcm:
+    """(N, S) int16: what each of these legs hears now, its own voice taken out, whether or not it is sent.
+
+    ``frame``: (R, S), the samples of the sources.
+    """
     place = sums_of(plan, layout, leg)
-    heard = np.zeros((leg.size, FRAME), np.int16)
+    heard = np.zeros((leg.size, frame.shape[1]), np.int16)
     hears = np.flatnonzero(place >= 0)
     heard[hears] = mix.take(place[hears], axis=0)
     less = np.full(state.capacity, -1, np.intp)
@@ -220,6 +263,6 @@ def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, leg: Index
     ready = less[leg[mine]] >= 0
     heard[mine[ready]] = mix.take(less[leg[mine[ready]]], axis=0)
     rest = mine[~ready]  # not sent to: no such mix was made
-    difference = heard[rest].astype(np.int32) - state.frame[leg[rest]]
+    difference = heard[rest].astype(np.int32) - frame[leg[rest]]
     heard[rest] = np.clip(difference, -32768, 32767)
     return heard

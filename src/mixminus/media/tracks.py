@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,13 @@ Track: TypeAlias = tuple[str, Pcm]
 """Name and (S,) samples, as many as the block's."""
 
 
+class Sounds(Protocol):
+    """Whoever has the samples of this tick."""
+
+    frame: Pcm
+    """(R, S) int16, of meaning where the state says ``active``."""
+
+
 @dataclass
 class _Pairs:
     """(K,) each."""
@@ -67,10 +74,11 @@ def _no_pairs() -> _Pairs:
 class Tracks:
     """Pairs and bank of all taps. A tap is named by its place among the taps; ``block`` is ticks per block."""
 
-    def __init__(self, state: MediaState, block: int) -> None:
+    def __init__(self, state: MediaState, block: int, sounds: Sounds | None = None) -> None:
         self._state = state
+        self._sounds: Sounds = sounds or state
         self._ticks = 0
-        frame = state.frame.shape[1]
+        frame = self._sounds.frame.shape[1]
         self._bank: Pcm = np.zeros((16, block, frame), np.int16)
         self._sounded = np.zeros(16, np.bool_)
         self._free = list(range(15, -1, -1))
@@ -192,10 +200,10 @@ class Tracks:
         source, slot = pairs.source[hit], pairs.slot[hit]
         tick = fill[pairs.place[hit]]
         leg = state.kind[source] == LEG
-        self._bank[slot[leg], tick[leg]] = state.frame[source[leg]]
+        self._bank[slot[leg], tick[leg]] = self._sounds.frame[source[leg]]
         for index in np.flatnonzero(~leg):  # several may share the track of sounds
             at = (slot[index], tick[index])
-            total = self._bank[at].astype(np.int32) + state.frame[source[index]]
+            total = self._bank[at].astype(np.int32) + self._sounds.frame[source[index]]
             self._bank[at] = np.clip(total, _LEAST, _MOST)
         self._sounded[slot] = True
 

@@ -10,21 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from media.kit import voice
 from mixminus.errors import MediaError
 from mixminus.media.codecs import opus
 
 Pcm = NDArray[np.int16]
-
-
-def voice(seconds: float = 2.0, seed: int = 1, pitch: float = 140.0) -> Pcm:
-    """(T, 960): harmonics of a gliding pitch under the envelope of syllables, and a little noise."""
-    t = np.arange(round(seconds * opus.RATE)) / opus.RATE
-    phase = 2 * np.pi * np.cumsum(pitch + 20 * np.sin(2 * np.pi * 0.7 * t)) / opus.RATE
-    sound = sum(np.sin(n * phase + n * n) / n for n in range(1, 25))
-    envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 3.1 * t + seed)
-    noise = np.random.default_rng(seed).normal(0, 60, t.size)
-    pcm: Pcm = np.rint(3000 * envelope * sound + noise).astype(np.int16)
-    return pcm.reshape(-1, opus.FRAME)
 
 
 def packets(sound: Pcm, encoder: opus.Encoder | None = None) -> list[bytes]:

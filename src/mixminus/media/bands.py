@@ -1,0 +1,231 @@
+"""Mixing at more than 8 kHz. A band is all that is mixed at one rate: for legs of that rate and recordings of it.
+
+Whoever listens is served at their own rate: every source of a room is brought to each rate that somebody in the room
+listens at, once, and summed there. So a call sounds as wide as each member can hear, a recording takes the highest
+rate, callers of G.711 among themselves are not resampled at all, and the filters' histories belong to sources, which
+last, and not to mixes, which come and go.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.media import level
+from mixminus.media.matrix import Plan, build_plan
+from mixminus.media.mix import WIDE_LAWS, Layout, Mixer, lay_out_mixes
+from mixminus.media.resample import RATES, Resampler
+from mixminus.media.speakers import RATE_OF, Speakers, silence_of
+from mixminus.media.state import FRAME, RATE, MediaState
+from mixminus.media.tap import Taps
+from mixminus.media.wideband import Job, RunJobs, Sound
+
+Index = NDArray[np.intp]
+Pcm = NDArray[np.int16]
+Bytes = NDArray[np.uint8]
+
+WIDE_RATES: Final = tuple(rate for rate in RATES if rate > RATE)
+
+
+class Resamplers:
+    """One of each pair of rates, made when first used. Streams are rows of the state."""
+
+    def __init__(self) -> None:
+        self._of: dict[tuple[int, int], Resampler] = {}
+
+    def run(self, source: int, target: int, row: Index, pcm: Pcm) -> Pcm:
+        """As :meth:`Resampler.run`; no change if the rates are equal."""
+        if source == target:
+            return pcm
+        if (source, target) not in self._of:
+            self._of[source, target] = Resampler(source, target)
+        return self._of[source, target].run(row, pcm)
+
+    def forget(self, row: int) -> None:
+        """The row is somebody else's from now on."""
+        for resampler in self._of.values():
+            resampler.reset(np.array([row], np.intp))
+
+
+class Band:
+    """What is mixed at one rate above 8 kHz.
+
+    Attributes:
+        frame: (R, S) int16, this tick's samples of sources, of meaning where the state says ``active``.
+        taps: recordings at this rate.
+    """
+
+    def __init__(self, rate: int, state: MediaState, resamplers: Resamplers) -> None:
+        self.rate = rate
+        self._state = state
+        self._resamplers = resamplers
+        self._law = next(law for law, codec_rate in RATE_OF.items() if codec_rate == rate)
+        self.frame: Pcm = np.zeros((0, rate // 50), np.int16)
+        self.taps = Taps(state, self)
+        self.speakers = Speakers(self._law)
+        self._mixer = Mixer(1, rate // 50)
+        self._plan: Plan | None = None
+        self._layout: Layout | None = None
+        self._sources = np.zeros(0, np.intp)
+        self.legs = np.zeros(0, np.intp)
+        """Places of its legs among those that are sent to."""
+        self._seats = np.zeros(0, np.intp)
+
+    @property
+    def idle(self) -> bool:
+        """Nobody listens at this rate."""
+        return self._plan is None
+
+    def plan(self) -> None:
+        """Membership, rooms or masks have changed."""
+        state = self._state
+        if len(self.frame) < state.capacity:
+            grown = np.zeros((state.capacity, self.frame.shape[1]), np.int16)
+            grown[: len(self.frame)] = self.frame
+            self.frame = grown
+        listens = (state.rate == self.rate) & (state.room >= 0)
+        recorded = self.taps.legs()
+        if not listens.any() and not recorded.size:
+            self._plan = self._layout = None
+            return
+        listens[recorded] = True
+        self._plan = build_plan(state.room, state.talk, np.where(listens, state.hear, np.uint64(0)))
+        self._sources = np.union1d(self._plan.source, recorded)
+
+    def lay_out(self, row: Index) -> None:
+        """Activity, plan or routes have changed; ``row`` (L,): legs that are sent to."""
+        if self._plan is None:
+            self.legs = np.zeros(0, np.intp)
+            return
+        state = self._state
+        self.legs = np.flatnonzero(state.rate[row] == self.rate)
+        leg = row[self.legs]
+        self._layout, mix = lay_out_mixes(self._plan, state.active, leg)
+        if 2 * self._layout.mixes > len(self._mixer.mix):
+            self._mixer = Mixer(2 * self._layout.mixes, self.frame.shape[1])
+        self._seats = self.speakers.seat(leg, mix)
+
+    def hear(self, sounds: list[Sound]) -> None:
+        """Bring this tick's sounds of all sources of this band to its rate."""
+        if self._plan is None:
+            return
+        state = self._state
+        wanted = np.zeros(state.capacity, np.bool_)
+        wanted[self._sources] = state.active[self._sources]
+        for sound in sounds:
+            mine = wanted[sound.row]
+            row = sound.row[mine]
+            self.frame[row] = self._resamplers.run(sound.rate, self.rate, row, sound.pcm[mine])
+            wanted[row] = False
+        row = np.flatnonzero(wanted)
+        self.frame[row] = self._resamplers.run(RATE, self.rate, row, state.frame[row])
+
+    def mix(self, payload: Bytes, length: NDArray[np.int32], begin: int) -> list[Job]:
+        """Mix; returns the work that makes payloads, from row ``begin`` of ``payload`` on."""
+        if self._layout is None:
+            return []
+        self._mixer.run(self._layout, self.frame, payload)
+        return self.speakers.jobs(self._mixer.mix, payload, length, begin)
+
+    def payloads(self, begin: int, silence: int) -> Index:
+        """(legs,) payload rows of its legs, those that hear nothing ``silence``."""
+        return np.where(self._seats >= 0, begin + self._seats, silence)
+
+    def record(self, now_ns: int) -> None:
+        """Let the recordings at this rate have the tick."""
+        if self._plan is not None and self._layout is not None:
+            self.taps.record(self._plan, self._layout, self._mixer.mix, now_ns)
+
+
+class Bands:
+    """All rates above 8 kHz. Costs nothing while nobody has such a rate."""
+
+    def __init__(self, state: MediaState, run: RunJobs) -> None:
+        self._state = state
+        self._run = run
+        self._resamplers = Resamplers()
+        self._bands = {rate: Band(rate, state, self._resamplers) for rate in WIDE_RATES}
+        self._sounds: list[Sound] = []
+        self._row = np.zeros(0, np.intp)
+        self._length = np.zeros(0, np.int32)
+        """(Q,) bytes of each payload row."""
+        self._begin: dict[int, int] = {}
+        """Rate → first payload row of its band."""
+        self._silences_at = 0
+
+    @property
+    def taps(self) -> dict[int, Taps]:
+        """Recordings, by rate."""
+        return {rate: band.taps for rate, band in self._bands.items()}
+
+    @property
+    def idle(self) -> bool:
+        """Nobody listens at more than 8 kHz."""
+        return all(band.idle for band in self._bands.values())
+
+    def forget(self, row: int) -> None:
+        """The row is somebody else's from now on."""
+        self._resamplers.forget(row)
+        for band in self._bands.values():
+            band.speakers.forget(row)
+
+    def narrow(self, sounds: list[Sound]) -> tuple[Index, Pcm]:
+        """This tick's sounds at 8 kHz, for whatever judges voices, and for who listens at 8 kHz: (A,), (A, 160).
+
+        What is loud above 4 kHz alone (the begin of an s) opens the gate too.
+        """
+        self._sounds = sounds
+        for sound in sounds:
+            loud = np.abs(sound.pcm.astype(np.int32)).max(axis=1) > level.GATE_PEAK
+            self._state.hangover[sound.row[loud]] = level.HANGOVER
+        rows = [sound.row for sound in sounds]
+        frames = [self._resamplers.run(sound.rate, RATE, sound.row, sound.pcm) for sound in sounds]
+        return np.concatenate(rows), np.concatenate(frames)
+
+    def arrange(self, row: Index, *, plan: bool, layout: bool) -> None:
+        """Follow what has changed: who hears whom (``plan``), who sounds or is sent to (``layout``); ``row`` (L,)."""
+        for band in self._bands.values():
+            if plan:
+                band.plan()
+            if layout or plan:
+                band.lay_out(row)
+        self._row = row
+
+    def run(self, payload: Bytes, begin: int, silences_at: int) -> None:
+        """Mix and encode this tick: payloads to rows ``begin`` and on, those of silence to ``silences_at`` and on."""
+        if self.idle:
+            self._sounds = []
+            return
+        if self._length.size < len(payload):
+            self._length = np.zeros(len(payload), np.int32)
+        jobs: list[Job] = []
+        for band in self._bands.values():
+            band.hear(self._sounds)
+            self._begin[band.rate] = begin
+            jobs += band.mix(payload, self._length, begin)
+            begin += band.speakers.count
+        self._sounds = []
+        self._run(jobs)
+        self._silences_at = silences_at
+        for place, law in enumerate(WIDE_LAWS, silences_at):
+            if (self._state.law[self._row] == law).any():
+                silence = silence_of(law)
+                payload[place, : len(silence)] = np.frombuffer(silence, np.uint8)
+                self._length[place] = len(silence)
+
+    def address(self, payload_row: Index) -> NDArray[np.int32]:
+        """Put the payloads of this tick to their legs in ``payload_row`` ((L,)); (L,) lengths of all payloads."""
+        length = np.full(payload_row.size, FRAME, np.int32)
+        for place, band in enumerate(self._bands.values(), self._silences_at):
+            if band.legs.size:
+                rows = band.payloads(self._begin[band.rate], place)
+                payload_row[band.legs] = rows
+                length[band.legs] = self._length[rows]
+        return length
+
+    def record(self, now_ns: int) -> None:
+        """Let the recordings have the tick."""
+        for band in self._bands.values():
+            band.record(now_ns)
