@@ -2,22 +2,27 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from calls.kit import BY, REF, events_of
 from calls.world import MemoryStore, World
 from mixminus.calls.commands import (
+    Added,
+    AddParticipant,
     Callback,
     DeleteRecording,
     EndMpc,
+    MpcParameters,
     MpcRef,
+    ParticipantParameters,
     PauseRecording,
     RecordingStarted,
     Requester,
     StartRecording,
 )
 from mixminus.calls.inputs import Gone
-from mixminus.calls.model import HangupCause
+from mixminus.calls.model import HangupCause, Role
 from mixminus.errors import Conflict, NotFound, StorageError
 from mixminus.media import protocol as media
 from mixminus.store.rows import CallRow, ReceiptRow, RecordingRow
@@ -215,3 +220,19 @@ async def test_draining_takes_nobody_in_and_ends_what_is_left() -> None:
     await draining
     assert recording_events(world) == ["Initiated", "Completed"]
     assert world.mpcs()[0].status == "Ended"
+
+
+async def test_a_sub_account_cannot_move_the_calls_of_others() -> None:
+    world = World()
+    uuid = await world.add()
+    stranger = Requester(BY.account, "SA" + "B" * 18)
+    move = AddParticipant(
+        by=stranger,
+        mpc=MpcRef(name="elsewhere"),
+        participant=ParticipantParameters(role=Role.AGENT),
+        parameters=MpcParameters(),
+        call_uuid=uuid,
+    )
+    with pytest.raises(NotFound, match="no live call"):
+        await world.service.apply(move)
+    assert isinstance(await world.service.apply(msgspec.structs.replace(move, by=BY)), Added)

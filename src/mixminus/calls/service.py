@@ -49,7 +49,7 @@ from mixminus.errors import Conflict, NotFound
 from mixminus.ids import Mint
 from mixminus.media.protocol import TapFailed
 from mixminus.recording import retention
-from mixminus.store.rows import RecordingRow
+from mixminus.store.rows import CallRow, MpcRow, RecordingRow
 
 log = structlog.get_logger(__name__)
 
@@ -216,8 +216,7 @@ class Service:
         live = self.mpcs.get(uuid)
         if live is None or live.state is None:
             return ""
-        row = live.state.row
-        return uuid if row.account == by.account and by.sub_account in ("", row.sub_account) else ""
+        return uuid if _owns(by, live.state.row) else ""
 
     def _prepare_add(self, command: AddParticipant) -> AddParticipant:
         """Say which call is meant, making its uuid if the name is new; check the leg to be moved."""
@@ -227,7 +226,7 @@ class Service:
             raise Conflict(why)
         if command.call_uuid:
             live = self.legs.get(command.call_uuid)
-            if live is None or live.state is None or live.state.row.account != command.by.account:
+            if live is None or live.state is None or not _owns(command.by, live.state.row):
                 raise NotFound(f"call_uuid: no live call {command.call_uuid!r}")
         try:
             uuid = self._resolve(command.by, command.mpc)
@@ -406,6 +405,11 @@ class Service:
                 await asyncio.wait(self._tasks)
             else:
                 await asyncio.sleep(0)
+
+
+def _owns(by: Requester, row: MpcRow | CallRow) -> bool:
+    """A main account owns its sub-accounts' things too, a sub-account only its own."""
+    return by.account == row.account and by.sub_account in ("", row.sub_account)
 
 
 _COMMANDS = get_args(Command)
