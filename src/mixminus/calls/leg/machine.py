@@ -137,6 +137,8 @@ def _prompt_ended(draft: Draft, command: PromptEnded) -> None:
 
 
 def _early_media_up(draft: Draft, command: EarlyMediaUp) -> None:
+    if draft.leg.answered or draft.leg.early:
+        return
     draft.change(early=True, seated=False)
     task = draft.leg.task
     if isinstance(task, Prompting) and task.early:
