@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("media", "scaling", "quality", "recording", "webhooks")
+BENCHMARKS = ("media", "recording", "parallel", "webhooks", "virtual")
 
 
 def main() -> None:

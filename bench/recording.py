@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
+import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +23,7 @@ from rich.table import Table
 
 from mixminus.recording.client import Finisher
 from mixminus.recording.finish import FinishedFile
+from mixminus.recording.recover import recover_folder
 from mixminus.recording.rendering import Format
 from mixminus.recording.spool import Spool
 
@@ -114,10 +118,58 @@ async def run(hours: float) -> None:
     Console().print(table)
 
 
+YARDSTICKS = {
+    ("lame", "mp3"): ("lame", "--silent", "-b", "32", "{wav}", "{out}"),
+    ("sox", "mp3"): ("sox", "{wav}", "-C", "32", "{out}"),
+    ("ffmpeg", "mp3"): ("ffmpeg", "-loglevel", "error", "-y", "-i", "{wav}", "-b:a", "32k", "{out}"),
+    ("sox", "wav"): ("sox", "{wav}", "{out}"),
+    ("ffmpeg", "wav"): ("ffmpeg", "-loglevel", "error", "-y", "-i", "{wav}", "{out}"),
+    ("sox", "flac"): ("sox", "{wav}", "{out}"),
+    ("ffmpeg", "flac"): ("ffmpeg", "-loglevel", "error", "-y", "-i", "{wav}", "{out}"),
+    ("ffmpeg", "opus"): ("ffmpeg", "-loglevel", "error", "-y", "-i", "{wav}", "{out}"),
+}
+"""What else makes such files, where it is installed: command by (program, format). None of them reads back."""
+
+
+def yardsticks(minutes: int) -> None:
+    """The same input for everybody: CPU seconds to encode it, and what comes out; ours includes reading it back."""
+    table = Table(title=f"Encoding {minutes} min of the same talk, {RATE} Hz mono, one core")
+    for heading in ("program", "format", "CPU", "× real time", "MB/h"):
+        table.add_column(heading, justify="right")
+    with tempfile.TemporaryDirectory(prefix="mixminus-bench-") as name:
+        folder = Path(name)
+        write_spool(folder / "spool", 60 * minutes).close(0)
+        for format in get_args(Format):
+            before = time.process_time()
+            made = recover_folder(folder / "spool", format, folder / f"ours.{format}")
+            _row(table, "mixminus, verified", format, time.process_time() - before, made.size, minutes)
+        for (program, format), words in YARDSTICKS.items():
+            if shutil.which(program) is None:
+                continue
+            out = folder / f"{program}.{format}"
+            before = _children()
+            filled = [word.format(wav=folder / "ours.wav", out=out) for word in words]
+            if subprocess.run(filled, capture_output=True, check=False).returncode == 0:
+                _row(table, program, format, _children() - before, out.stat().st_size, minutes)
+    Console().print(table)
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _row(table: Table, program: str, format: str, cpu: float, size: int, minutes: int) -> None:
+    table.add_row(program, format, f"{cpu:.2f} s", f"{60 * minutes / cpu:,.0f}", f"{size * 60 / minutes / 1e6:.1f}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench.recording", description=__doc__)
     parser.add_argument("--hours", type=float, default=8.0)
-    asyncio.run(run(parser.parse_args(arguments).hours))
+    parser.add_argument("--minutes", type=int, default=30, help="Length for the comparison with other programs.")
+    options = parser.parse_args(arguments)
+    yardsticks(options.minutes)
+    asyncio.run(run(options.hours))
 
 
 if __name__ == "__main__":
