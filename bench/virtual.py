@@ -1,0 +1,105 @@
+"""Virtual time: seconds of calls per second of CPU, and what the fixture costs. ``python -m bench virtual``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+
+from mixminus.testing.sources import tone, voice
+from mixminus.testing.virtual.phones import Phone
+from mixminus.testing.virtual.world import World
+
+ROLES = ("agent", "customer", "customer", "supervisor")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="bench virtual", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3600.0, help="Length of the one call.")
+    parser.add_argument("--calls", type=int, default=100, help="Calls at once in the second part.")
+    parser.add_argument("--calls-seconds", type=float, default=60.0, help="Their length.")
+    given = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    _starts()
+    _one("tones, wav", "wav", given.seconds, speech=False)
+    _one("tones, mp3", "mp3", given.seconds, speech=False)
+    _one("speech, wav", "wav", given.seconds, speech=True)
+    _many(given.calls, given.calls_seconds)
+
+
+def _starts() -> None:
+    taken = []
+    for _ in range(6):
+        folder = _folder()
+        began = time.perf_counter()
+        with World(folder):
+            taken.append(time.perf_counter() - began)
+        shutil.rmtree(folder)
+    print(f"start of a world: first {taken[0] * 1e3:.0f} ms, then {statistics.median(taken[1:]) * 1e3:.0f} ms (median)")
+
+
+def _one(title: str, file_format: str, seconds: float, *, speech: bool) -> None:
+    folder = _folder()
+    with World(folder) as world:
+        _call(world, "room", file_format, speech=speech)
+        wall, cpu = time.perf_counter(), time.process_time()
+        world.advance(seconds)
+        world.client.multi_party_calls.stop(friendly_name="room")
+        world.until("MPCRecordingCompleted")
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    shutil.rmtree(folder)
+    print(
+        f"one 4-party call, recorded ({title}), {seconds:.0f} s with its file: "
+        f"{wall:.2f} s wall ({seconds / wall:.0f} x), {cpu:.2f} s CPU ({seconds / cpu:.0f} x)"
+    )
+
+
+def _many(calls: int, seconds: float) -> None:
+    folder = _folder()
+    with World(folder) as world:
+        for number in range(calls):
+            _call(world, f"room-{number}", "wav", speech=False)
+        world.advance(5)
+        cpu = time.process_time()
+        world.advance(seconds)
+        cpu = time.process_time() - cpu
+    shutil.rmtree(folder)
+    rate = calls * seconds / cpu
+    print(f"{calls} such calls at once, {seconds:.0f} s: {cpu:.2f} s CPU, {rate:.0f} call-seconds per CPU-second")
+
+
+def _call(world: World, name: str, file_format: str, *, speech: bool) -> list[Phone]:
+    phones = [world.phone(f"{name}.{number}") for number in range(len(ROLES))]
+    for number, (role, phone) in enumerate(zip(ROLES, phones, strict=True)):
+        phone.say(voice("agent") if speech else tone(300 + 150 * number), loop=True)
+        world.client.multi_party_calls.add_participant(
+            friendly_name=name,
+            role=role,
+            from_="14155550100",
+            to_=phone.address,
+            enter_sound="none",
+            exit_sound="none",
+        )
+    world.client.multi_party_calls.start_recording(
+        friendly_name=name,
+        file_format=file_format,
+        recording_callback_url=world.app.url("/recording"),
+        recording_callback_method="POST",
+    )
+    world.advance(0.5)
+    return phones
+
+
+def _folder() -> Path:
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="mixminus-bench-", dir=memory if memory.exists() else None))
+
+
+if __name__ == "__main__":
+    main()
