@@ -65,7 +65,8 @@ async def _execute(
         proxy = await gateway.start()
         closing.push_async_callback(gateway.stop)
         credentials = {"PLIVO_AUTH_ID": server.auth_id, "PLIVO_AUTH_TOKEN": server.auth_token}
-        credentials["MIXMINUS_API"] = f"{'https' if server.tls else 'http'}://{server.http}"
+        if http is None:
+            credentials["MIXMINUS_DATA"] = str(server.data.resolve())  # so that mixminus calls and the like find it
         return await _run(words, variables(proxy, write_trust(authority, os.environ), credentials, os.environ))
 
 
@@ -76,7 +77,6 @@ async def _own_server(data: Path | None, *options: str) -> AsyncIterator[Running
         folder = data or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="mixminus-exec-")))
         async with ServerProcess(folder, *options) as process:
             address = process.address
-            os.environ["MIXMINUS_SIP_ADDRESS"] = address.sip
             yield Running(address.http, address.auth_id, address.auth_token, process.data)
 
 
