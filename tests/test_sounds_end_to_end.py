@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import itertools
+import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -37,6 +41,10 @@ def wav(hz: float, seconds: float, rate: int = 22_050) -> bytes:
     return file.getvalue()
 
 
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
 class World:
     def __init__(self, server: ServerProcess, sink: CallbackSink) -> None:
         self.server, self.sink = server, sink
@@ -51,6 +59,14 @@ class World:
     def call(self) -> MultiPartyCall:
         self.sink.received.clear()
         return MultiPartyCall(self.client, self.sink, next(_names))
+
+    async def post(self, path: str, fields: dict[str, str]) -> tuple[int, Any]:
+        """What the official package has no method for."""
+        address = self.server.address
+        url = f"http://{address.http}/v1/Account/{address.auth_id}/{path}"
+        headers = {"Authorization": basic(address.auth_id, address.auth_token)}
+        async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=fields) as answer:
+            return answer.status, await answer.json()
 
     def members(self) -> dict[str, str]:
         """Role → member id of those who have joined."""
@@ -143,6 +159,25 @@ async def test_a_recording_begins_when_its_announcement_has_ended(world: World) 
     recorded = sources.from_file(io.BytesIO(await world.server.fetch(done.parameters["RecordingURL"])))
     assert not ear.tone_spans(recorded, PROMPT, above=LEAK)
     assert ear.tones(recorded, TONES) == {AGENT, CUSTOMER}
+    await call("stop")
+    await agent.call_over()
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+async def test_speech_replaces_the_talk_for_its_listener_only(world: World) -> None:
+    call = world.call()
+    agent, customer = await world.phone("agent", AGENT), await world.phone("customer", CUSTOMER)
+    await call.add("agent", agent)
+    await call.add("customer", customer)
+    member = world.members()["customer"]
+    text = "Thank you for waiting. You are the next caller in line. We will be with you in a moment."
+    status, answer = await world.post(f"MultiPartyCall/name_{call.name}/Member/{member}/Speak/", {"text": text})
+    assert (status, answer["message"], answer["mpcMemberId"]) == (202, "speak queued into MPC", [member])
+    await hears(customer, set(), (AGENT,))
+    await hears(agent, {CUSTOMER}, TONES)
+    now = time.monotonic_ns()
+    assert np.abs(customer.heard.between(now - 400_000_000, now)).max() > 1000, "somebody speaks"
+    await hears(customer, {AGENT}, (AGENT,), timeout=15)
     await call("stop")
     await agent.call_over()
 
