@@ -331,6 +331,8 @@ class Wake(msgspec.Struct, frozen=True):
 
     timer: TimerName
     seconds: float | None
+    number: int = 0
+    """Comes back in the input: one that was on its way when the timer was set anew is told from the new one's."""
 
 
 LegEffect: TypeAlias = (

@@ -176,6 +176,8 @@ class FetchFailed(msgspec.Struct, frozen=True):
 
 class TimedOut(msgspec.Struct, frozen=True):
     timer: Literal["delay", "ring", "hangup", "element", "silence", "limit", "on_ring", "record", "play", "speak"]
+    number: int = 0
+    """Of the request it answers; 0 is whichever was last."""
 
 
 class HangUp(msgspec.Struct, frozen=True):

@@ -138,6 +138,8 @@ class Watch:
         self.playing: set[str] = set()
         self.taps: set[str] = set()
         self.callees: set[str] = set()
+        self.timers: dict[str, int] = {}
+        """Those that are set, with their numbers."""
         self.ends = 0
         self.read()
 
@@ -154,6 +156,10 @@ class Watch:
                     self.taps.remove(effect.recording.id)
                 case AbandonLegTap():
                     self.taps.remove(effect.recording_id)
+                case effects.Wake(seconds=None):
+                    self.timers.pop(effect.timer, None)
+                case effects.Wake():
+                    self.timers[effect.timer] = effect.number
                 case PlaceOrder():
                     self.callees.add(effect.call_uuid)
                 case Tell(message=HangUp() | SentElsewhere()):
@@ -174,6 +180,10 @@ class Watch:
         """Happenings that are about something that is really there."""
         callee = next(iter(sorted(self.callees)), "")
         match what:
+            case TimedOut() if what.timer not in self.timers:
+                return []
+            case TimedOut():
+                return [TimedOut(what.timer, self.timers.pop(what.timer))]
             case "prompt":
                 player = next(iter(sorted(self.playing)), "")
                 self.playing.discard(player)

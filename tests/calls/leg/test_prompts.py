@@ -6,7 +6,7 @@ import pytest
 
 from calls.leg.kit import APP, document, inbound
 from mixminus.calls import effects
-from mixminus.calls.inputs import FetchFailed, Gone, PickedUp
+from mixminus.calls.inputs import FetchFailed, Gone, PickedUp, TimedOut
 from mixminus.calls.leg.effects import EarlyMedia, Seat, StartPrompt, StopPrompt
 from mixminus.calls.leg.inputs import EarlyMediaUp, PromptEnded
 from mixminus.calls.leg.rooms import ASIDE_A, HEAR_A, TALK, private_room
@@ -99,3 +99,12 @@ def test_a_caller_who_hangs_up_silences_the_prompt() -> None:
     leg.do(Gone())
     assert StopPrompt(player) in leg.effects
     assert leg.outcome() == ("completed", 4000, "Caller")
+
+
+def test_a_timer_that_runs_out_while_it_is_set_anew_is_not_heeded() -> None:
+    leg = inbound('<Wait length="7"/><Wait length="8"/>')
+    stale = leg.last(effects.Wake).number
+    leg.elapse()
+    leg.do(TimedOut("element", stale))
+    assert leg.phase == "running"
+    assert leg.timer("element") == 8

@@ -67,6 +67,8 @@ def key_as_callee(draft: Draft, key: str) -> None:
 
 def sent_elsewhere(draft: Draft, command: SentElsewhere) -> None:
     """Transferred away from the leg that dialled it: from now on it runs documents of its own."""
+    if draft.leg.phase != "connected":
+        return
     leave_caller(draft)
     draft.fetch(command.target, "transfer")
 

@@ -190,7 +190,7 @@ class LegEffects:
         timers.pop(effect.timer, lambda: None)()
         if effect.seconds is not None:
             timers[effect.timer] = self._service.timers.call_later(
-                effect.seconds, lambda: self._service.post_leg(call_uuid, TimedOut(effect.timer))
+                effect.seconds, lambda: self._service.post_leg(call_uuid, TimedOut(effect.timer, effect.number))
             )
 
     # -- legs outside of multiparty calls --------------------------------------------------------------------------

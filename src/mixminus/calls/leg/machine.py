@@ -180,6 +180,8 @@ def _speaking(draft: Draft, command: SpeakingOnLeg) -> None:
 
 def _timed_out(draft: Draft, command: TimedOut) -> None:
     phase = draft.leg.phase
+    if command.number and command.number != draft.leg.timers.get(command.timer):
+        return  # it ran out while it was being set anew
     match command.timer:
         case "delay" if phase == "delayed":
             line.place(draft)

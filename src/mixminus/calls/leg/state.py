@@ -131,6 +131,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """What the API plays here: kind, player, and whether it replaces the other voices."""
     serial: int = 0
     """Of players and of document requests."""
+    timers: dict[str, int] = {}
+    """How often the timers of elements have been set."""
     hangup_callback: Callback = Callback()
     status_callback: Callback = Callback()
     headers: dict[str, str] = {}
@@ -161,6 +163,9 @@ Timer: TypeAlias = Literal[
 ]
 
 
+ELEMENT_TIMERS: tuple[Timer, ...] = ("element", "silence")
+
+
 @dataclass
 class Draft:
     """The leg while one decision is made."""
@@ -188,10 +193,20 @@ class Draft:
         self.effects.extend(effects)
 
     def wake(self, timer: Timer, seconds: float | None) -> None:
-        self.do(Wake(timer, None if seconds is None else float(seconds)))
+        self.do(Wake(timer, None if seconds is None else float(seconds), self._renew(timer)))
+
+    def _renew(self, timer: Timer) -> int:
+        """From now on the timer has another number, if it is one of an element's; 0 for the others."""
+        if timer not in ELEMENT_TIMERS:
+            return 0
+        number = self.leg.timers.get(timer, 0) + 1
+        self.change(timers={**self.leg.timers, timer: number})
+        return number
 
     def next(self) -> None:
-        """The element is done."""
+        """The element is done; a timer of its that has run out meanwhile is not heeded."""
+        for timer in ELEMENT_TIMERS:
+            self._renew(timer)
         self.change(task=None)
         self.proceed = True
 
