@@ -178,6 +178,8 @@ def _settings(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, s
 def _default(value: Any) -> str:
     if value in ("", None, (), {}):
         return "empty"
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

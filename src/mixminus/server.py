@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from mixminus.ids import Mint
 from mixminus.intercept.certificate import server_certificate
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
+from mixminus.media.codecs import opus
 from mixminus.observe import Observed, routes
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
@@ -42,6 +43,7 @@ from mixminus.recording.keeper import Keeper
 from mixminus.recording.opening import MASTERS, SPOOL, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
 from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
+from mixminus.sdp.answer import CODECS, SPOKEN, Codec
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sounds.cache import SoundFolder
@@ -305,6 +307,7 @@ class Server:
         self.lines.find_destination = directory.destination
         self.lines.accepting = lambda: not self.service.draining
         self.lines.overloaded = self.service.overloaded = self.media.overloaded
+        self.lines.codecs = _spoken(self.settings.codecs)
         self.lines.media_timeout = self.settings.media_timeout
         self.lines.spawn = self.service.spawn
 
@@ -396,6 +399,15 @@ class Server:
 
     async def stop(self) -> None:
         await self._closing.aclose()
+
+
+def _spoken(names: Sequence[str]) -> tuple[Codec, ...]:
+    """Codecs of the setting, as SDP names them; Opus only where there is a libopus."""
+    wanted = [codec for name in names for codec in SPOKEN if codec.lower() == name]
+    if "opus" in wanted and not opus.available():
+        log.warning("no libopus was found: calls go without Opus", fix="pip install opuslib-next-bundled")
+        wanted.remove("opus")
+    return tuple(wanted) or CODECS
 
 
 def _make_data_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mixminus.errors import ConfigurationError
 
@@ -29,6 +29,17 @@ def _port_range(value: str) -> str:
     low, separator, high = value.partition("-")
     if not separator or not low.isdigit() or not high.isdigit() or not 1024 <= int(low) <= int(high) <= 65535:
         raise ValueError(f"{value!r} is not LOW-HIGH within 1024-65535, for example 20000-29999")
+    return value
+
+
+def _listed(value: object) -> object:
+    """A list in one string, as the environment has it."""
+    return [word.strip().lower() for word in value.split(",")] if isinstance(value, str) else value
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or len(set(value)) < len(value):
+        raise ValueError("name at least one codec, and each once: opus, g722, pcmu, pcma")
     return value
 
 
@@ -115,6 +126,12 @@ class Settings(_Table):
         300.0, ge=0, description="Seconds without any packet from a phone after which its call is ended. 0: never."
     )
     data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
+    codecs: Annotated[
+        tuple[Literal["opus", "g722", "pcmu", "pcma"], ...], BeforeValidator(_listed), AfterValidator(_each_once)
+    ] = Field(
+        ("opus", "g722", "pcmu", "pcma"),
+        description="Codecs of calls, the best first; between pcmu and pcma the caller's own order decides.",
+    )
     workers: int = Field(1, ge=1, le=64, description="Media worker processes.")
     dev: bool = Field(False, description="Callbacks and fetches may go to loopback and private addresses.")
     auth_id: str = Field(

@@ -145,6 +145,14 @@ def test_tracks_and_taps_of_one_leg_are_recorded_at_the_rooms_rate() -> None:
     assert strength(slow.track("heard")[-4000:], 400) > 2500
 
 
+def test_the_rate_of_a_recording_is_told_when_it_begins() -> None:
+    studio = Studio()
+    studio.join("wide", codec="G722")
+    studio.apply(protocol.StartTap("tap", "room", 1, "nowhere"))
+    studio.tick()
+    assert studio.told(protocol.TapOpened) == [protocol.TapOpened("tap", 16000, 0)]
+
+
 def test_a_rate_nobody_mixes_at_is_refused() -> None:
     studio = Studio()
     with pytest.raises(MediaError, match="rate 44100"):

@@ -7,7 +7,7 @@ own words (:mod:`mixminus.calls.inputs`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from mixminus.calls.routing import NoRoute, Route
 from mixminus.errors import MediaError, MixminusError, Overloaded
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
-from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
+from mixminus.sdp.answer import CODECS, Codec, MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
 from mixminus.sip import events as sip
 from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.endpoint import SipEndpoint
@@ -83,6 +83,8 @@ class SipLines:
         self._mint = mint
         self._domain = domain
         self._find_route = find_route
+        self.codecs: Sequence[Codec] = CODECS
+        """What is offered and taken, the best first."""
         self._lines: dict[str, _Line] = {}
         self._by_sip: dict[str, _Line] = {}
         self.tell: Tell = lambda call_uuid, event: None
@@ -201,12 +203,14 @@ class SipLines:
 
     def _negotiate(self, line: _Line) -> tuple[bytes, MediaPlan]:
         host, port = line.media or ("127.0.0.1", 9)
-        return make_answer(line.offer, host=host, port=port, session_id=line.session_id, version=line.version)
+        return make_answer(
+            line.offer, host=host, port=port, session_id=line.session_id, version=line.version, codecs=self.codecs
+        )
 
     def _offer(self, line: _Line) -> bytes:
         assert line.media is not None
         host, port = line.media
-        return make_offer(host=host, port=port, session_id=line.session_id, version=line.version)
+        return make_offer(host=host, port=port, session_id=line.session_id, version=line.version, codecs=self.codecs)
 
     def refuse(self, call_uuid: str, status: int) -> None:
         line = self._lines.get(call_uuid)

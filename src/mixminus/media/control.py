@@ -89,7 +89,7 @@ class Control:
             case protocol.SendDigits():
                 self._send_digits(command)
             case protocol.StartTap():
-                self._start_tap(command, now_ns)
+                return self._start_tap(command, now_ns)
             case protocol.PauseTap():
                 self._taps.pause(self._row(TAP, command.tap), now_ns)
             case protocol.ResumeTap():
@@ -228,7 +228,7 @@ class Control:
             raise MediaError(f"leg {command.leg!r} negotiated no telephone-event, so keys cannot be sent to it")
         self._packetiser.queue_keys(row, command.digits)
 
-    def _start_tap(self, command: protocol.StartTap, now_ns: int) -> None:
+    def _start_tap(self, command: protocol.StartTap, now_ns: int) -> list[protocol.Event]:
         self._refuse_known(TAP, command.tap)
         hear = _mask("hear", command.hear)
         if command.rate and command.rate not in RATES:
@@ -241,6 +241,7 @@ class Control:
         self._rows[TAP][command.tap] = row
         self._enter(row, command.room, 0, 0 if command.leg else hear)
         self._taps.open(row, sink, command, leg)
+        return [protocol.TapOpened(command.tap, rate, now_ns)]
 
     def _rate_of(self, room: str) -> int:
         """The highest rate that a leg of a room can use."""

@@ -31,6 +31,7 @@ from mixminus.media.protocol import (
     StopTap,
     TapClosed,
     TapFailed,
+    TapOpened,
     UpdateLeg,
 )
 
@@ -109,6 +110,8 @@ class Mirror:
                 self.players.pop(event.player, None)
             case DigitsSent():
                 self._dialled(event.leg)
+            case TapOpened() if event.tap in self.taps:
+                self.taps[event.tap] = replace(self.taps[event.tap], rate=event.rate)
             case TapClosed():
                 self._closing.pop(event.tap, None)
             case TapFailed():

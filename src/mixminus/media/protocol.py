@@ -340,6 +340,14 @@ class TapClosed(msgspec.Struct, frozen=True, tag=True):
     at_ns: int
 
 
+class TapOpened(msgspec.Struct, frozen=True, tag=True):
+    """A tap has begun, or begun again; ``rate``, Hz, stays as it is for the whole recording."""
+
+    tap: str
+    rate: int
+    at_ns: int
+
+
 class TapFailed(msgspec.Struct, frozen=True, tag=True):
     """The spool cannot be written; told within 2 s. What was written so far stays."""
 
@@ -351,6 +359,7 @@ class TapFailed(msgspec.Struct, frozen=True, tag=True):
 
 Event: TypeAlias = (
     LegLatched
+    | TapOpened
     | LegQuality
     | LegSilent
     | Digit

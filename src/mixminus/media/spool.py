@@ -20,7 +20,7 @@ from mixminus.media.protocol import StartTap, TapClosed, TapFailed
 from mixminus.media.tracks import Note, Track, plain
 
 RATE = 8000
-"""Hz of every tap."""
+"""Hz of a tap whose command names no other."""
 POLL_SECONDS = 0.05
 SYNC_ROUNDS = 8
 """Dirty spools are synced every so many rounds (0.4 s), together: fewer syncs, and they share commits. With the half
@@ -74,6 +74,7 @@ class Tap:
     def __init__(self, command: StartTap, now_ns: int, enqueue: Callable[[Tap, Operation, Value, int], None]):
         self.name = command.tap
         self.folder = Path(command.spool)
+        self.rate = command.rate or RATE
         self.paused = command.paused
         self.closing = False
         self.failed = False
@@ -88,9 +89,9 @@ class Tap:
 
     def write(self, pcm: NDArray[np.int16], now_ns: int) -> None:
         """``pcm``: (S,) int16, copied. ``now_ns``: the tick that mixed its last sample."""
-        missing_ns = now_ns - self.covered_ns - len(pcm) * 1_000_000_000 // RATE
+        missing_ns = now_ns - self.covered_ns - len(pcm) * 1_000_000_000 // self.rate
         if missing_ns > GAP_NS:
-            self._enqueue(self, "gap", missing_ns * RATE // 1_000_000_000, now_ns)
+            self._enqueue(self, "gap", missing_ns * self.rate // 1_000_000_000, now_ns)
         self.covered_ns = now_ns
         self._enqueue(self, "append", pcm.astype("<i2", copy=False).tobytes(), now_ns)
 
@@ -210,7 +211,7 @@ class SpoolWriter:
 
     def _do(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
         if operation == "open":
-            tap.file = self._open_spool(tap.folder, rate=RATE, now_ns=now_ns, paused=bool(value))
+            tap.file = self._open_spool(tap.folder, rate=tap.rate, now_ns=now_ns, paused=bool(value))
             return
         file = tap.file
         assert file is not None, "a tap that could not be opened has failed"
@@ -234,7 +235,7 @@ class SpoolWriter:
         self._dirty.discard(tap)
         tap.samples = file.close(now_ns)
         tap.file = None
-        self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=RATE, at_ns=now_ns))
+        self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=tap.rate, at_ns=now_ns))
 
     def _sync(self) -> None:
         for tap in self._dirty:

@@ -21,6 +21,7 @@ import msgspec
 
 from mixminus.errors import MediaError
 from mixminus.media.batch import PacketBatch
+from mixminus.media.crew import Crew
 from mixminus.media.engine import Engine
 from mixminus.media.frames import FrameReader, frame
 from mixminus.media.loop import TICK_NS, Schedule, prefer_this_process, sleeper
@@ -116,7 +117,8 @@ class Worker:
         self.spools = SpoolWriter(open_spool)
         self._taps: dict[str, Tap] = {}
         ports = [sock.getsockname()[1] for sock in sockets]
-        self._engine = Engine(ports, open_tap=self._open_tap, load_prompt=load_wav, seed=seed)
+        self.crew = Crew((os.cpu_count() or 1) - 1)
+        self._engine = Engine(ports, open_tap=self._open_tap, load_prompt=load_wav, seed=seed, run=self.crew.run)
         self._packets = PacketBatch(PACKET_ROWS)
         self.schedule: Schedule | None = None
         self._drain()
@@ -146,6 +148,7 @@ class Worker:
             for tap in [tap for tap in self._taps.values() if not tap.closing]:
                 self._engine.apply(StopTap(tap.name), now_ns)
         finally:
+            self.crew.stop()
             done = self.spools.stop()
         return done
 
