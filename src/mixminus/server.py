@@ -43,6 +43,7 @@ from mixminus.recording.keeper import Keeper
 from mixminus.recording.opening import MASTERS, SPOOL, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
 from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
+from mixminus.recording.transcribe import why_not
 from mixminus.sdp.answer import CODECS, SPOKEN, Codec
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
@@ -157,6 +158,8 @@ class Server:
             keys,
             clock=self.clock,
             masters=self._masters(),
+            engine=settings.transcribe_engine,
+            model=settings.transcribe_model,
         )
         self._closing.push_async_callback(self.recorder.notebook.close)
         self.renderings = Renderings(self.archive, self._masters(), self._make_finisher)
@@ -341,6 +344,7 @@ class Server:
             files=self.archive,
             deliver_async=self.service.deliver_async,
             rendering=self.renderings.key,
+            no_transcripts=why_not(self.settings.transcribe_engine, self.settings.transcribe_model),
             public_url=self.public_url,
             sip_domain=self.domain,
             registration=self._registration,

@@ -163,6 +163,14 @@ class Settings(_Table):
     pause_as: Literal["cut", "silence", "tone"] = Field(
         "cut", description="What a pause is in the file: nothing, silence of its length, or a tone."
     )
+    transcribe_model: str = Field(
+        "", description="Model of the transcription engine; of faster-whisper a folder. Empty: nothing is transcribed."
+    )
+    transcribe_engine: str = Field(
+        "mixminus.recording.transcribe:faster_whisper",
+        pattern=r"^[\w.]+:\w+$",
+        description="module:callable that takes the model and makes an engine; see docs/recordings.md.",
+    )
     master_days: int = Field(
         7,
         ge=0,

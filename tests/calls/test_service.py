@@ -18,9 +18,11 @@ from mixminus.calls.commands import (
     ParticipantParameters,
     PauseRecording,
     RecordingStarted,
+    RecordingWishes,
     Requester,
     StartRecording,
 )
+from mixminus.calls.events import Transcribed
 from mixminus.calls.inputs import Gone
 from mixminus.calls.model import HangupCause, Role
 from mixminus.errors import Conflict, NotFound, StorageError
@@ -106,6 +108,30 @@ async def test_recording_from_start_to_announced_file() -> None:
     await world.service.settle()
     assert recording_events(world) == ["Initiated", "Paused", "Completed"]
     assert world.recorder.discarded == [started.recording_id]
+
+
+@pytest.mark.parametrize("trouble", ["", "no model"])
+async def test_a_transcript_is_told_after_the_file_and_so_is_its_failure(
+    trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    await world.add()
+    wishes = RecordingWishes(transcript=True, transcription_url="http://app.test/text")
+    await world.service.apply(msgspec.structs.replace(RECORD, wishes=wishes))
+
+    async def transcribe(row: RecordingRow) -> str:
+        assert row.file and world.recorder.discarded == []
+        if trouble:
+            raise StorageError(trouble)
+        return "hello"
+
+    monkeypatch.setattr(world.recorder, "transcribe", transcribe)
+    await world.service.apply(EndMpc(by=BY, mpc=REF))
+    await world.service.settle()
+    (owed,) = [row for row in world.store.outbox if row.url == "http://app.test/text"]
+    told = msgspec.json.decode(owed.event, type=Transcribed)
+    assert (told.text, told.error, told.seconds) == ("" if trouble else "hello", trouble, 1)
+    assert len(world.recorder.discarded) == 1
 
 
 async def test_a_file_that_cannot_be_made_is_said_once() -> None:

@@ -144,6 +144,11 @@ class FakeRecorder:
             raise StorageError(self.trouble)
         return FinishedFile(8000, 8000, 16044, "00", f"{row.id}.{row.format}")
 
+    async def transcribe(self, row: RecordingRow) -> str:
+        if self.trouble:
+            raise StorageError(self.trouble)
+        return "hello"
+
     async def discard(self, recording_id: str) -> None:
         self.discarded.append(recording_id)
 

@@ -18,7 +18,6 @@ from mixminus.sounds.voices import pick
 T = TypeVar("T")
 
 NOT_YET_ACTING: dict[str, str] = {
-    "transcription_url": "recordings are not transcribed",
 }
 """Parameter → what happens instead for now."""
 

@@ -46,7 +46,7 @@ async def _beside(ports: Ports, request: ApiRequest, ending: str, media_type: st
     row = await find_ready(ports, request)
     key = f"{stem_of(row.file)}.{ending}"
     if await run_in_threadpool(ports.files.size, key) is None:
-        raise NotFound("this recording has none; only those made by this version or a later one do")
+        raise NotFound("this recording has none; a transcript only those that were asked for one")
     return await serve(ports, request, key, f"{row.sha256 or row.id}-{ending}", media_type)
 
 
@@ -56,6 +56,10 @@ async def get_timeline(ports: Ports, request: ApiRequest) -> FileAnswer:
 
 async def get_subtitles(ports: Ports, request: ApiRequest) -> FileAnswer:
     return await _beside(ports, request, "vtt", "text/vtt; charset=utf-8")
+
+
+async def get_transcript(ports: Ports, request: ApiRequest) -> FileAnswer:
+    return await _beside(ports, request, "transcript.json", "application/json")
 
 
 async def get_waveform(ports: Ports, request: ApiRequest) -> FileAnswer:
@@ -89,6 +93,15 @@ OPERATIONS = (
         summary="Who speaks, as WebVTT",
         status=200,
         media_type="text/vtt",
+        asynchronous=False,
+    ),
+    Operation(
+        verb="GET",
+        template="Recording/{recording_id}/Transcript",
+        handler=get_transcript,
+        summary="What was said, if transcript was asked for",
+        status=200,
+        media_type="application/json",
         asynchronous=False,
     ),
     Operation(

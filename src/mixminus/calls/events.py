@@ -185,7 +185,17 @@ class AsyncResponse(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The body that a synchronous request would have got, as JSON text."""
 
 
-Event: TypeAlias = MpcEvent | RecordingEvent | CallEvent | AsyncResponse
+class Transcribed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What was said in a recording, for ``transcription_url``; or ``error``, why that is not known."""
+
+    recording_id: str
+    call_uuid: str = ""
+    text: str = ""
+    seconds: int = 0
+    error: str = ""
+
+
+Event: TypeAlias = MpcEvent | RecordingEvent | CallEvent | AsyncResponse | Transcribed
 """What an outbox row can hold."""
 
 DocumentRequest: TypeAlias = CallEvent | MemberLeftForAction | SoundRequest

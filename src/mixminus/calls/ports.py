@@ -68,6 +68,9 @@ class Recorder(Protocol):
     async def finish(self, row: RecordingRow) -> FinishedFile:
         """Make, verify and place the file of a spool that is closed. Raises StorageError."""
 
+    async def transcribe(self, row: RecordingRow) -> str:
+        """Make the transcript of a finished recording whose spool is still there; its text. Raises StorageError."""
+
     async def discard(self, recording_id: str) -> None:
         """Remove the spool: its file is announced. Never raises."""
 

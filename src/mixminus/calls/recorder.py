@@ -5,10 +5,12 @@ shell.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from mixminus.calls.recording import FinishedFile
@@ -18,11 +20,13 @@ from mixminus.errors import StorageError
 from mixminus.media.protocol import TapClosed, TapFailed
 from mixminus.recording import finish
 from mixminus.recording.client import Finisher
+from mixminus.recording.finish import beside
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.notebook import Notebook
 from mixminus.recording.recover import spools
 from mixminus.recording.rendering import Format
 from mixminus.recording.storage import DiskStorage, KeyMaker
+from mixminus.recording.transcribe import FASTER_WHISPER
 from mixminus.store.rows import ReceiptRow, RecordingRow
 
 
@@ -51,9 +55,12 @@ class CallRecorder:
         *,
         clock: Clock,
         masters: Path | None = None,
+        engine: str = FASTER_WHISPER,
+        model: str = "",
     ) -> None:
         """``masters``: where spools are kept when their file is announced; ``None``: they are removed."""
         self._clock = clock
+        self._engine, self._model = engine, model
         self._masters = masters
         self.notebook = Notebook(spool_root)
         self._finisher = finisher
@@ -111,6 +118,24 @@ class CallRecorder:
             log.error("the media worker did not close a tap; finishing what is on disk", recording_id=recording_id)
         finally:
             del self._closed[recording_id]
+
+    async def transcribe(self, row: RecordingRow) -> str:
+        out = beside(self._storage.path(row.file), "transcript.json")
+        command = (sys.executable, "-m", "mixminus", "transcriber", "--folder", self.folder(row.id), "--out", str(out))
+        chosen = ("--engine", self._engine, "--model", self._model, "--pause-as", spec_of(row).pause_as)
+        process = await asyncio.create_subprocess_exec(
+            *command, *chosen, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            _, complaint = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode != 0:
+            last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            raise StorageError(last or f"the transcriber ended with {process.returncode}")
+        return str(msgspec.json.decode(await asyncio.to_thread(out.read_bytes))["text"])
 
     async def discard(self, recording_id: str) -> None:
         self._keeper.nudge()

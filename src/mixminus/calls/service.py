@@ -28,7 +28,7 @@ from mixminus.calls.commands import (
 from mixminus.calls.conference.book import Conferences
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.effects import CreateLeg, Join, MpcEffect
-from mixminus.calls.events import AsyncResponse
+from mixminus.calls.events import AsyncResponse, Transcribed
 from mixminus.calls.inputs import Enter, HangUp, KeyPressed, ShutDown, Speaking
 from mixminus.calls.leg import machine as legs
 from mixminus.calls.leg.carry_out import LegEffects, MpcOver
@@ -45,7 +45,7 @@ from mixminus.calls.ports import Documents, Lines, Media, Recorder, Store, Timer
 from mixminus.calls.recovery import end_call, end_interrupted, rebuild, stop_orphan
 from mixminus.calls.sounds.players import Players, Sounds
 from mixminus.clock import Clock
-from mixminus.errors import Conflict, NotFound
+from mixminus.errors import Conflict, NotFound, StorageError
 from mixminus.ids import Mint
 from mixminus.media.protocol import TapFailed
 from mixminus.recording import retention
@@ -316,8 +316,30 @@ class Service:
         ledger.at = self.clock.now().wall
         recording.complete(row, file, ledger)
         await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
+        if row.settings.get("transcript"):
+            await self._transcribe(row, file)
         if not self.books.owed:
             await self.recorder.discard(row.id)
+
+    async def _transcribe(self, row: RecordingRow, file: recording.FinishedFile) -> None:
+        """Before the spool goes; the customer is told also when it came to nothing."""
+        text, reason = "", ""
+        try:
+            text = await self.recorder.transcribe(msgspec.structs.replace(row, file=file.file))
+        except StorageError as error:
+            reason = str(error)
+            log.error("a recording was not transcribed", recording_id=row.id, error=reason)
+        ledger = Ledger(self.mint, self.clock.now().wall)
+        event = Transcribed(
+            recording_id=row.id,
+            call_uuid=row.call_uuid,
+            text=text,
+            seconds=file.samples // file.rate,
+            error=reason,
+        )
+        callback = Callback(str(row.settings.get("transcription_url", "")))
+        ledger.owe(callback, event, subject=row.id, account=row.account, sub_account=row.sub_account)
+        await self.books.fact(Decision(None, (), ledger.outbox))
 
     async def _delete_recording(self, command: DeleteRecording) -> Done:
         by = command.by.sub_account or command.by.account

@@ -19,6 +19,11 @@ def main() -> None:
 
         sys.exit(finisher.main(words[1:]))
 
+    if words[:1] == ["transcriber"]:
+        from mixminus.cli import transcribe
+
+        sys.exit(transcribe.main(words[1:]))
+
     from mixminus.cli.app import run
 
     sys.exit(run(words))

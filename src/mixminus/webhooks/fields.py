@@ -13,6 +13,7 @@ from mixminus.calls.events import (
     MpcEvent,
     RecordingEvent,
     SoundRequest,
+    Transcribed,
 )
 
 NO_CHARGE = "0.00000"
@@ -36,6 +37,16 @@ def callback_fields(event: Event | DocumentRequest, public_url: str) -> dict[str
             return _sound(event)
         case AsyncResponse():
             return {"api_id": event.api_id, "response": event.response}
+        case Transcribed():
+            return {
+                "transcription": event.text,
+                "transcription_charge": NO_CHARGE,
+                "transcription_rate": NO_CHARGE,
+                "duration": str(event.seconds),
+                "call_uuid": event.call_uuid,
+                "recording_id": event.recording_id,
+                "error": event.error,
+            }
 
 
 def timestamp(moment: datetime | None) -> str:
