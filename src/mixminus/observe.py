@@ -78,12 +78,16 @@ class _Parts(Collector):
             "skipped_ticks",
             "stranger_packets",
             "malformed_packets",
+            "load",
+            "poor_legs",
+            "mean_mos",
         )
         for name in names:
             family = GaugeMetricFamily(f"mixminus_media_{name}", f"Media worker: {name}", labels=["worker"])
             for index, stats in enumerate(self._server.media.stats()):
-                if stats is not None:
-                    family.add_metric([str(index)], getattr(stats, name))
+                value = getattr(stats, name, None)
+                if value is not None:
+                    family.add_metric([str(index)], value)
             yield family
         yield _counter("mixminus_media_worker_restarts", "Media workers replaced", sum(self._server.media.restarts()))
 

@@ -59,6 +59,12 @@ class Line:
         return self.peer.headers[-1].ssrc
 
     @property
+    def total(self) -> protocol.Stats:
+        stats = self.studio.apply(protocol.GetStats())
+        assert stats is not None
+        return stats
+
+    @property
     def stats(self) -> protocol.LegStats:
         return self.studio.stats("talker")
 
@@ -141,6 +147,16 @@ def test_a_leg_that_is_hard_to_understand_is_told_once_and_so_is_its_recovery() 
     told = [event for event in line.studio.told(protocol.LegQuality) if isinstance(event, protocol.LegQuality)]
     assert [event.good for event in told] == [False, True]
     assert told[0].loss == pytest.approx(0.25, abs=0.15)
+
+
+def test_the_worker_counts_its_poor_legs() -> None:
+    line = Line()
+    assert line.total.mean_mos is None
+    line.run(3 * EVERY)
+    assert line.total.poor_legs == 0
+    assert line.total.mean_mos is not None and line.total.mean_mos > 4
+    line.run(3 * EVERY, lose=4)
+    assert line.total.poor_legs == 1
 
 
 @pytest.mark.parametrize("packet", [b"\x80\xc8\x00\x09", b"\x81\xc9\x00\x07" + bytes(8), b"\xa0\xc9" * 40])

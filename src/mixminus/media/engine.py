@@ -272,4 +272,6 @@ class Engine:
             stranger_packets=self._strangers,
             malformed_packets=self._malformed + self._reports.malformed,
             leg_stats=self._control.leg_stats(asked),
+            poor_legs=self._reports.poor_legs,
+            mean_mos=self._reports.mean_mos(),
         )

@@ -255,6 +255,10 @@ class Stats(msgspec.Struct, frozen=True, tag=True):
     dropped_events: int = 0
     """Events thrown away because the control process did not read."""
     spool_backlog_bytes: int = 0
+    poor_legs: int = 0
+    """Legs that :class:`LegQuality` last told to be hard to understand."""
+    mean_mos: float | None = None
+    """How legs are heard, the mean of those that send; None: none does."""
     load: float = 0.0
     """Share of the recent time spent working, 0 to 1."""
     lateness_us: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -84,6 +84,16 @@ class Reports:
         waiting, self._waiting = self._waiting, []
         return waiting
 
+    @property
+    def poor_legs(self) -> int:
+        """Legs that are hard to understand now."""
+        return sum(turn.poor for turn in self._turns.values())
+
+    def mean_mos(self) -> float | None:
+        """How the legs that have sent something are heard, on average."""
+        rated = self._state.rating[self._state.rating >= 0]
+        return round(float(np.mean([rtcp.mos(rating) for rating in rated.tolist()])), 2) if rated.size else None
+
     # -- out
 
     def turns(self, tick: int, ticks: int) -> list[int]:
