@@ -24,8 +24,7 @@ def add_support_line(app: Flask, client: plivo.RestClient, own_url: str) -> None
     def answer() -> Response:
         name = f"call-{request.form['CallUUID']}"
         xml = (
-            f'<Response><MultiPartyCall role="customer" record="true" recordFileFormat="wav" '
-            f'statusCallbackUrl="{own_url}/status" recordingCallbackUrl="{own_url}/recording">{name}'
+            f'<Response><MultiPartyCall role="customer" statusCallbackUrl="{own_url}/status">{name}'
             f"</MultiPartyCall></Response>"
         )
         return Response(xml, mimetype="application/xml")
@@ -41,6 +40,13 @@ def add_support_line(app: Flask, client: plivo.RestClient, own_url: str) -> None
                 ring_timeout=20,
                 status_callback_url=f"{own_url}/status",
                 status_callback_method="POST",
+            )
+        if request.form["EventName"] == "ParticipantJoin" and request.form["ParticipantRole"] == "agent":
+            client.multi_party_calls.start_recording(
+                friendly_name=request.form["MPCName"],
+                file_format="wav",
+                recording_callback_url=f"{own_url}/recording",
+                recording_callback_method="POST",
             )
         return Response("")
 

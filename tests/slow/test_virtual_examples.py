@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import urllib.error
@@ -35,6 +36,6 @@ def test_the_node_example_passes(tmp_path: Path) -> None:
 
 async def test_a_server_in_real_time_has_no_controls(server: ServerProcess) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{server.address.api}/testing/")
+        await asyncio.to_thread(urllib.request.urlopen, f"{server.address.api}/testing/")
     caught.value.close()
     assert caught.value.code == 404

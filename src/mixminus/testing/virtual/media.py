@@ -24,6 +24,8 @@ from mixminus.testing.virtual.loop import VirtualLoop
 HOST = "127.0.0.1"
 FIRST_PORT = 20000
 PORTS = 64
+PACKETS_OF_ONE = 3
+"""The most that a phone sends in one tick: the end of a key, three times."""
 
 
 class VirtualMedia(MediaClient):
@@ -142,6 +144,8 @@ class VirtualWorker:
         return stats.legs + stats.taps + stats.rooms == 0 and not self._bank.sending
 
     def _tick(self) -> None:
+        if self._packets.length.size < PACKETS_OF_ONE * len(self._bank.sending):
+            self._packets = PacketBatch(2 * PACKETS_OF_ONE * len(self._bank.sending))
         self._bank.send(self._packets)
         sent = self._engine.tick(self._due_ns, self._packets)
         self._bank.receive(sent, self._due_ns)
