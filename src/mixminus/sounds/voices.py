@@ -77,7 +77,7 @@ LANGUAGES: Final = frozenset(_LANGUAGES.split())
 
 
 def pick(voice: str, language: str) -> Voice:
-    """The voice meant. Empty means ``WOMAN`` and ``en-US``; a ``Polly.`` voice speaks its own language, whatever is asked.
+    """The voice meant. Empty means ``WOMAN`` and ``en-US``; a ``Polly.`` voice speaks its own language always.
 
     Raises:
         ValueError: no such voice or language; the text says what is allowed.
