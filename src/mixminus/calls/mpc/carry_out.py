@@ -22,6 +22,7 @@ from mixminus.calls.inputs import (
     Transfer,
     WaitedLongEnough,
 )
+from mixminus.calls.leg.rooms import private_room
 from mixminus.calls.model import HangupSource
 from mixminus.calls.sounds.request import AnyProgram, DocumentItem
 from mixminus.calls.taps import start_tap
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from mixminus.calls.service import Service
 
 log = structlog.get_logger(__name__)
-
-
-def private_room(call_uuid: str) -> str:
-    """The room of a leg that is in no multiparty call: nobody else is ever in it."""
-    return f"call:{call_uuid}"
 
 
 class MpcEffects:
