@@ -497,6 +497,9 @@ class Life:
                 await self._pass(randomly.uniform(0, 2))
                 await self._apply(ResumeRecording(by=BY, mpc=REF))
                 await self._pass(randomly.uniform(0, 3))
+            if randomly.random() < 0.1:
+                self.trial.clock.wall -= timedelta(hours=1)  # an operator sets the clock during the call
+                await self._pass(0.5)
             if self.trial.disk_trouble and randomly.random() < 0.5:
                 self._full = True
                 await self._pass(1.0)

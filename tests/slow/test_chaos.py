@@ -64,7 +64,7 @@ class Process:
             assert self._process.wait(60) == 0
 
 
-@pytest.mark.timeout(120 + 5 * KILLS)
+@pytest.mark.timeout(120 + 20 * KILLS)
 async def test_real_processes_killed_at_random(tmp_path: Path) -> None:
     randomly = random.Random(SEED)
     trial = Trial(tmp_path, SEED, await template_of(tmp_path))

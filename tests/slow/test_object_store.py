@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
+from plivo.exceptions import ValidationError
 
 from mixminus.recording.storage.objects import PART_BYTES, ObjectStorage, StoreRefuses
 from mixminus.store.db import Store
+from mixminus.testing import ear, sources
+from mixminus.testing.multiparty import MultiPartyCall, hears
+from mixminus.testing.phone import VirtualPhone
+from mixminus.testing.server import ServerProcess
+from mixminus.testing.sink import CallbackSink
 from recording.kept import KEY, Kept
+from slow.support import download
+from slow.test_bad_input import serve
 
 pytestmark = pytest.mark.slow
 
@@ -30,11 +40,17 @@ def s3() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    for path, verb in (("moto-api/reset", "POST"), (BUCKET, "PUT")):
-        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{path}", method=verb)) as answer:
-            assert answer.status == 200
+    _ask(endpoint, "moto-api/reset-auth", "POST", b"inf")  # an earlier test may have made it ask for credentials
+    _ask(endpoint, "moto-api/reset", "POST")
+    _ask(endpoint, BUCKET, "PUT")
     yield endpoint
     server.stop()
+
+
+def _ask(endpoint: str, path: str, verb: str, data: bytes = b"") -> None:
+    request = urllib.request.Request(f"{endpoint}/{path}", data, {"content-type": "text/plain"}, method=verb)
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
 
 
 def options(endpoint: str) -> dict[str, str]:
@@ -88,11 +104,63 @@ async def test_a_store_that_goes_away_loses_nothing(tmp_path: Path, store: Store
 
 async def test_wrong_credentials_are_told_as_such(tmp_path: Path, s3: str) -> None:
 
-    with urllib.request.urlopen(  # noqa: ASYNC210 - from now on moto checks who asks
-        urllib.request.Request(
-            f"{s3}/moto-api/reset-auth", data=b"0", headers={"content-type": "text/plain"}, method="POST"
-        )
-    ) as answer:
-        assert answer.status == 200
+    await asyncio.to_thread(_ask, s3, "moto-api/reset-auth", "POST", b"0")  # from now on it checks who asks
     with pytest.raises(StoreRefuses, match=r"check storage\.options"):
         await ObjectStorage(f"s3://{BUCKET}", {**options(s3), "access_key_id": "nobody"}).check()
+
+
+def settings(endpoint: str, bucket: str, *more: str) -> str:
+    credentials = "\n".join(f'{name} = "{value}"' for name, value in options(endpoint).items())
+    return "\n".join(("[storage]", f'url = "s3://{bucket}/voice"', *more, "[storage.options]", credentials))
+
+
+async def test_a_call_is_recorded_sealed_stored_downloaded_held_and_deleted(
+    tmp_path: Path, s3: str, sink: CallbackSink
+) -> None:
+    (tmp_path / "key").write_text(KEY.hex())
+    (tmp_path / "mixminus.toml").write_text(settings(s3, BUCKET, f'encryption_key_file = "{tmp_path}/key"'))
+    away = ObjectStorage(f"s3://{BUCKET}/voice", options(s3))
+    async with ServerProcess(tmp_path) as server, VirtualPhone("agent") as agent, VirtualPhone("other") as other:
+        sink.auth_token = server.address.auth_token
+        agent.says(sources.tone(440), loop=True)
+        call = MultiPartyCall(server.plivo_client(), sink, "stored")
+        await call.add("agent", agent)
+        await call.add("customer", other)
+        await call.record("wav")
+        await hears(other, {440}, [440, 620], seconds=1)
+        await call("stop_recording")
+        done = await sink.wait_for("MPCRecordingCompleted")
+        recording_id = done.parameters["RecordingUUID"]
+        await _eventually(lambda: [key for key in away.names() if f"{recording_id}.wav.mxen" in key])
+        await _eventually(lambda: not list((server.data / "recordings").rglob(f"{recording_id}.*")))
+        samples = await download(server, done)
+        assert ear.tones(samples, [440, 620]) == {440}
+
+        recordings = server.plivo_client().recordings
+        url = done.parameters["RecordingResourceURL"]
+        account = (server.address.auth_id, server.address.auth_token)
+        assert await _post(f"{url}LegalHold/", account) == 200
+        with pytest.raises(ValidationError, match="legal hold"):
+            await asyncio.to_thread(recordings.delete, recording_id)
+        assert await _post(f"{url}LegalHold/", account, "DELETE") == 204
+        await asyncio.to_thread(recordings.delete, recording_id)
+        await _eventually(lambda: not [key for key in away.names() if recording_id in key])
+        await call("stop")
+        await sink.wait_for("MPCEnd")
+
+
+async def test_a_server_whose_store_refuses_it_does_not_start(tmp_path: Path, s3: str) -> None:
+    refused = await asyncio.to_thread(serve, tmp_path / "data", settings(s3, "nobody"))
+    assert refused.returncode == 2 and "storage:" in refused.stderr and "NoSuchBucket" in refused.stderr
+
+
+async def _eventually(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(true):  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(0.1)
+
+
+async def _post(url: str, account: tuple[str, str], verb: str = "POST") -> int:
+    headers = {"authorization": aiohttp.encode_basic_auth(*account)}
+    async with aiohttp.ClientSession(headers=headers) as session, session.request(verb, url) as answer:
+        return answer.status
