@@ -37,7 +37,9 @@ def execute(
     """
     options = ("--virtual-time",) if virtual_time else ()
     own = _own_server(data, *options) if serve or virtual_time else None
-    return asyncio.run(_execute(words, data, http, own, allow_other_hosts=allow_other_hosts))
+    return asyncio.run(
+        _execute(words, data, http, own, virtual_time=virtual_time, allow_other_hosts=allow_other_hosts)
+    )
 
 
 async def _execute(
@@ -46,6 +48,7 @@ async def _execute(
     http: str | None,
     own: contextlib.AbstractAsyncContextManager[Running] | None,
     *,
+    virtual_time: bool,
     allow_other_hosts: bool,
 ) -> int:
     async with contextlib.AsyncExitStack() as closing:
@@ -67,6 +70,8 @@ async def _execute(
         credentials = {"PLIVO_AUTH_ID": server.auth_id, "PLIVO_AUTH_TOKEN": server.auth_token}
         if http is None:
             credentials["MIXMINUS_DATA"] = str(server.data.resolve())  # so that mixminus calls and the like find it
+        if virtual_time:
+            credentials["VIRTUAL_TIME_URL"] = f"http://{server.http}"  # its controls are no API of the vendor's
         return await _run(words, variables(proxy, write_trust(authority, os.environ), credentials, os.environ))
 
 
