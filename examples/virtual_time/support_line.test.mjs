@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import test from "node:test";
 
-const base = process.env.MIXMINUS_API;
+const base = process.env.VIRTUAL_TIME_URL;
 const account = `/v1/Account/${process.env.PLIVO_AUTH_ID}`;
 const login = Buffer.from(`${process.env.PLIVO_AUTH_ID}:${process.env.PLIVO_AUTH_TOKEN}`).toString("base64");
 

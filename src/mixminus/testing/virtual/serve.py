@@ -16,7 +16,7 @@ from mixminus import settings
 from mixminus.testing.virtual.controls import Controls
 from mixminus.testing.virtual.world import World
 
-SEED = "MIXMINUS_SEED"
+SEED = "VIRTUAL_TIME_SEED"
 """Environment variable: decides every id; 1 if not given."""
 
 
@@ -25,7 +25,7 @@ def serve_virtual(overrides: dict[str, Any], file: Path | None = None) -> int:
 
     Raises :class:`~mixminus.errors.ConfigurationError`.
     """
-    seed = int(os.environ.pop(SEED, "1"))
+    seed = int(os.environ.get(SEED, "1"))
     loaded = settings.load({**overrides, "dev": True, "rate_limit": 0}, file=file)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     done = threading.Event()
