@@ -18,8 +18,10 @@ from mixminus.intercept.gateway import HOSTS, Gateway
 from mixminus.intercept.trust import variables, write_trust
 from mixminus.testing.server import ServerFailed, ServerProcess
 
-NOT_FOUND, NOT_EXECUTABLE = 127, 126
+NOT_FOUND, NOT_EXECUTABLE, ENDED = 127, 126, 143
 """Exit codes, as a shell's."""
+_PATIENCE = 60.0
+"""Seconds for a server to start, on a machine that is busy with tests."""
 
 
 def execute(
@@ -37,9 +39,12 @@ def execute(
     """
     options = ("--virtual-time",) if virtual_time else ()
     own = _own_server(data, *options) if serve or virtual_time else None
-    return asyncio.run(
-        _execute(words, data, http, own, virtual_time=virtual_time, allow_other_hosts=allow_other_hosts)
-    )
+    try:
+        return asyncio.run(
+            _execute(words, data, http, own, virtual_time=virtual_time, allow_other_hosts=allow_other_hosts)
+        )
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return ENDED
 
 
 async def _execute(
@@ -51,6 +56,10 @@ async def _execute(
     virtual_time: bool,
     allow_other_hosts: bool,
 ) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    # Until the command runs, SIGTERM ends what was started for it too.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with contextlib.AsyncExitStack() as closing:
         try:
             server = find(data, http) if own is None else await closing.enter_async_context(own)
@@ -80,14 +89,34 @@ async def _own_server(data: Path | None, *options: str) -> AsyncIterator[Running
     """A server for as long as the command runs, on free ports; its folder is removed unless ``data`` names it."""
     with contextlib.ExitStack() as folders:
         folder = data or Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="mixminus-exec-")))
-        async with ServerProcess(folder, *options) as process:
-            address = process.address
+        process = ServerProcess(folder, *options)
+        try:
+            address = await process.start(timeout=_PATIENCE)
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        try:
             yield Running(address.http, address.auth_id, address.auth_token, process.data)
+        finally:
+            await process.stop()
 
 
 async def _run(words: Sequence[str], environment: dict[str, str]) -> int:
     """The command with our terminal; signals are its own business, and SIGTERM is handed on."""
     loop = asyncio.get_running_loop()
+    child: asyncio.subprocess.Process | None = None
+    told_to_end = False
+
+    def hand_on() -> None:
+        nonlocal told_to_end
+        told_to_end = True
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+
+    # A terminal sends SIGINT to both; the command decides what it means, and we end when it does.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, hand_on)
     try:
         child = await asyncio.create_subprocess_exec(*words, env=environment)
     except FileNotFoundError:
@@ -96,14 +125,8 @@ async def _run(words: Sequence[str], environment: dict[str, str]) -> int:
     except OSError as error:
         _say(f"{words[0]}: {error.strerror}")
         return NOT_EXECUTABLE
-
-    def hand_on() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
-
-    # A terminal sends SIGINT to both; the command decides what it means, and we end when it does.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
-    loop.add_signal_handler(signal.SIGTERM, hand_on)
+    if told_to_end:
+        hand_on()
     code = await child.wait()
     return code if code >= 0 else 128 - code
 
