@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -244,6 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="bad minutes of each kind, for each of three voices")
     parser.add_argument("--quick", action="store_true", help="loss alone, without jitter")
     options = parser.parse_args(arguments)
+    if find_spec("pesq") is None or find_spec("pystoi") is None:
+        raise SystemExit("quality needs pesq (built with a C compiler) and pystoi: pip install 'mixminus[quality]'")
     weathers = conditions()
     if options.quick:
         weathers = [weather for weather in weathers if not weather.jitter_ms]
