@@ -34,7 +34,7 @@ def test_jobs_run_side_by_side(crew: Crew) -> None:
     def meet() -> None:
         barrier.wait()
 
-    crew.run([meet] * 3 + [partial(int)] * 3)
+    crew.run([meet] * 3 + [partial(list[int].sort, []) for _ in range(3)])
 
 
 def test_a_failure_is_raised_after_all_have_ended(crew: Crew) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,13 +34,18 @@ rtp_ports 40000-41000
 jitter_buffer_type fixed
 module_path /usr/lib/baresip/modules
 module g711.so
+module g722.so
+module opus.so
+opus_stereo no
+opus_sprop_stereo no
+opus_bitrate 32000
 module aufile.so
 module_tmp account.so
 module_app menu.so
 """
 
 
-@pytest.mark.parametrize("codec", ["pcmu", "pcma"])
+@pytest.mark.parametrize("codec", ["pcmu/8000/1", "pcma/8000/1", "g722/16000/1", "opus/48000/1"])
 async def test_what_baresip_says_is_recorded(
     server: ServerProcess, sink: CallbackSink, phone: PhoneMaker, tmp_path: Path, codec: str
 ) -> None:
@@ -61,13 +67,32 @@ async def test_what_baresip_says_is_recorded(
     assert ear.holds(speech, agent.heard.all()) > 0.9
 
 
+@pytest.mark.parametrize(("codec", "rate"), [("g722/16000/1", 16000), ("opus/48000/1", 48000)])
+async def test_a_recording_takes_the_rate_of_the_widest_phone(
+    server: ServerProcess, sink: CallbackSink, phone: PhoneMaker, tmp_path: Path, codec: str, rate: int
+) -> None:
+    call = MultiPartyCall(server.plivo_client(), sink, "wide")
+    await call.add("agent", await phone("agent", 440))
+    async with _baresip(tmp_path, sources.voice("customer"), codec) as address:
+        await call.dial("customer", address)
+        await sink.wait_for("ParticipantJoin", count=2)
+        await call.record("wav")
+        await asyncio.sleep(1)
+        await call("stop_recording")
+        done = await sink.wait_for("MPCRecordingCompleted")
+    file = io.BytesIO(await server.fetch(done.parameters["RecordingURL"]))
+    info = soundfile.info(file)
+    assert info.samplerate == rate
+    assert 0.9 < info.frames / rate < 5
+
+
 @asynccontextmanager
 async def _baresip(folder: Path, speech: sources.Samples, codec: str) -> AsyncIterator[str]:
     """A running baresip that answers at once and says ``speech``; yields its SIP address."""
     source, port = folder / "speech.wav", free_udp_port()
     soundfile.write(source, speech, sources.RATE, subtype="PCM_16")
     (folder / "config").write_text(CONFIG.format(port=port, source=source, heard=folder / "heard.wav"))
-    account = f"<sip:bare@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs={codec}/8000/1\n"
+    account = f"<sip:bare@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs={codec}\n"
     (folder / "accounts").write_text(account)
     process = await start(folder, program("baresip"), "-f", str(folder))
     try:
