@@ -9,6 +9,7 @@ goes away gets a new encoder, and a decoder adapts to it within a few millisecon
 
 from __future__ import annotations
 
+import ctypes
 from collections import Counter
 from functools import partial
 from typing import Final, TypeAlias
@@ -26,6 +27,8 @@ Bytes = NDArray[np.uint8]
 RATE_OF: Final = {g722.G722_CODE: g722.RATE, opus.OPUS_CODE: opus.RATE}
 """Codec → Hz of what it codes."""
 
+_G722_FRAME_BYTES: Final = 2 * g722.RATE // 50
+
 
 def silence_of(law: int) -> bytes:
     """The payload for who hears nothing; to be sent however often."""
@@ -39,11 +42,11 @@ class G722Speaker:
     def clone(self) -> G722Speaker:
         return G722Speaker()
 
-    def speak(self, pcm: Pcm, out: Bytes, length: NDArray[np.int32]) -> None:
-        """(320,) samples → ``out`` (N,), and its length into ``length`` (1,)."""
-        payload = self._encoder.encode(pcm)
-        out[: len(payload)] = np.frombuffer(payload, np.uint8)
-        length[0] = len(payload)
+    def speak(self, pcm: int, out: int, length: NDArray[np.int32], at: int) -> None:
+        """320 samples → a payload, by their addresses; its length into ``length[at]``."""
+        payload = self._encoder.encode(np.frombuffer(ctypes.string_at(pcm, _G722_FRAME_BYTES), np.int16))
+        ctypes.memmove(out, payload, len(payload))
+        length[at] = len(payload)
 
 
 class OpusSpeaker:
@@ -55,9 +58,9 @@ class OpusSpeaker:
         twin._encoder = self._encoder.clone()
         return twin
 
-    def speak(self, pcm: Pcm, out: Bytes, length: NDArray[np.int32]) -> None:
-        """(960,) samples → ``out`` (N,), and its length into ``length`` (1,)."""
-        length[0] = self._encoder.encode(pcm, out)
+    def speak(self, pcm: int, out: int, length: NDArray[np.int32], at: int) -> None:
+        """960 samples → a payload, by their addresses; its length into ``length[at]``."""
+        length[at] = self._encoder.encode_at(pcm, out)
 
 
 Speaker: TypeAlias = G722Speaker | OpusSpeaker
@@ -115,8 +118,10 @@ class Speakers:
 
     def jobs(self, mix: Pcm, payload: Bytes, length: NDArray[np.int32], begin: int) -> list[Job]:
         """One job for each mix: from row of ``mix`` to row of ``payload``, from row ``begin`` on."""
+        source, target = mix.ctypes.data, payload.ctypes.data
+        step, stride = mix.strides[0], payload.strides[0]
         return [
-            partial(speaker.speak, mix[row], payload[at], length[at : at + 1])
+            partial(speaker.speak, source + row * step, target + at * stride, length, at)
             for at, (row, speaker) in enumerate(zip(self._mixes, self._chosen, strict=True), begin)
         ]
 

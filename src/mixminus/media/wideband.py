@@ -7,6 +7,7 @@ their place: number of the packet and number of the slot within it.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
@@ -41,6 +42,7 @@ WINDOW: Final = 100
 """Ticks over which a surplus of delay must last before it is taken out."""
 STALE_TICKS: Final = 50
 """Ticks after which a decoder that was not used begins anew."""
+_TICKET: Final = struct.Struct("<II")
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
 _FADE: Final = np.linspace(1, 0, FADE_SLOTS + 1, dtype=np.float32)
 
@@ -112,6 +114,7 @@ class OpusStream:
         self._count = 0
         self._clock: tuple[int, int] | None = None
         self._sound: Pcm = np.zeros(opus.SLOT * opus.MAX_SLOTS, np.int16)
+        self._sound_at = self._sound.ctypes.data
         self._from = self._until = NEVER
         """Slots that ``_sound`` holds."""
         self._run = 0
@@ -159,7 +162,7 @@ class OpusStream:
         """Have the packet that begins in slot ``start`` decoded; whether it reaches to slot ``number``."""
         if self._from != start:
             try:
-                samples = self._decoder.decode(packet, self._sound)
+                samples = self._decoder.decode_at(packet, self._sound_at, self._sound.size)
             except MediaError:
                 return False
             self._from, self._until = start, start + samples // self.slot
@@ -283,9 +286,9 @@ class Receivers:
         held = state.ring[row, place]
         if isinstance(stream, G722Stream):
             return Piece(held.tobytes(), 0)
-        ticket = held[:8].view("<u4")
-        packet = stream.packet(int(ticket[0]))
-        return None if packet is None else Piece(packet, int(ticket[1]))
+        ticket, part = _TICKET.unpack(held[: _TICKET.size].tobytes())
+        packet = stream.packet(ticket)
+        return None if packet is None else Piece(packet, part)
 
     def _ahead(self, row: int, stream: Stream, first: int) -> tuple[bytes, int] | None:
         """The next packet that has come, and its first slot."""
@@ -304,8 +307,7 @@ def _write_tickets(stream: OpusStream, payload: Bytes, size: int) -> int:
     if slots:
         number = stream.keep(payload[:size].tobytes())
         for part in range(slots):
-            ticket = np.array((number, part), "<u4")
-            payload[part * SLOT : part * SLOT + 8] = ticket.view(np.uint8)
+            payload[part * SLOT : part * SLOT + 8] = np.frombuffer(_TICKET.pack(number, part), np.uint8)
     return slots
 
 

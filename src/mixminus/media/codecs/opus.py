@@ -129,7 +129,7 @@ class Encoder:
         return _checked(self._encode(self._at, pcm.ctypes.data, FRAME, out.ctypes.data, MAX_PACKET))
 
     def encode_at(self, pcm: int, out: int) -> int:
-        """The same with addresses, for callers with large arrays."""
+        """The same with addresses: asking an array for its address takes longer than a call."""
         return _checked(self._encode(self._at, pcm, FRAME, out, MAX_PACKET))
 
     def clone(self) -> Encoder:
@@ -154,6 +154,10 @@ class Decoder:
     def decode(self, packet: bytes, out: Pcm) -> int:
         """A packet → samples written into ``out`` ((5760,) int16, contiguous). Raises MediaError: it is no Opus."""
         return _checked(self._decode(self._at, packet, len(packet), out.ctypes.data, out.size, 0))
+
+    def decode_at(self, packet: bytes, out: int, size: int) -> int:
+        """The same with the address of ``size`` samples: asking an array for its address takes longer than a call."""
+        return _checked(self._decode(self._at, packet, len(packet), out, size, 0))
 
     def conceal(self, samples: int, out: Pcm) -> int:
         """What may have been lost: a whole number of 2.5 ms."""
