@@ -25,7 +25,7 @@ Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-MOST_SAMPLES: Final = 1 << 19
+MOST_SAMPLES: Final = 1 << 21
 """Of all streams together in one stretch: what stays in the cache."""
 _OVERFULL: Final = MAX_DELAY + FRAME_SLOTS
 
@@ -152,7 +152,7 @@ def judge(state: MediaState, row: Index, pcm: Pcm) -> Judged:
 
 def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:
     """Ticks before the first in which somebody starts or stops speaking."""
-    ticks = loud.shape[1]
+    ticks = int(loud.shape[1])
     for at, leg in enumerate(row.tolist()):
         ticks = _until_change(loud[at, :ticks], int(state.loud[leg]), int(state.quiet[leg]), bool(state.speaking[leg]))
     return ticks
@@ -210,9 +210,12 @@ def mix(layout: Layout, source: Sources, capacity: int) -> Pcm:
         else:
             total[base : base + rows.size] += frame[place[rows]]
     out = np.empty((layout.mixes, size), np.int16)
-    for at, (whole, own) in enumerate(zip(layout.own_sum.tolist(), layout.own_row.tolist(), strict=True)):
-        np.clip(total[whole] - frame[place[own]], -32768, 32767, out=out[layout.sums + at], casting="unsafe")
-    np.clip(total, -32768, 32767, out=out[: layout.sums], casting="unsafe")
+    rest = total.take(layout.own_sum, axis=0)
+    rest -= frame.take(place[layout.own_row], axis=0)
+    for part, sum_ in ((out[: layout.sums], total), (out[layout.sums :], rest)):
+        np.minimum(sum_, 32767, out=sum_)
+        np.maximum(sum_, -32768, out=sum_)
+        np.copyto(part, sum_, casting="unsafe")
     return out
 
 
@@ -224,9 +227,8 @@ def encode(layout: Layout, mixes: Pcm) -> Bytes:
         payload[at] = g711.SILENCE[law]
     done = len(LAWS)
     for law, needed in layout.encode:
-        for one in needed.tolist():
-            g711.encode(law, mixes[one : one + 1], payload[done : done + 1])
-            done += 1
+        g711.encode(law, mixes.take(needed, axis=0), payload[done : done + needed.size])
+        done += needed.size
     return payload
 
 
