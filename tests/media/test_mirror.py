@@ -24,6 +24,7 @@ from mixminus.media.protocol import (
     StopTap,
     TapClosed,
     TapFailed,
+    TapOpened,
     UpdateLeg,
 )
 
@@ -115,3 +116,11 @@ def test_events_about_what_has_gone_change_nothing() -> None:
     mirror.observed(TapFailed(tap="x", reason="", samples=0, at_ns=1))
     assert mirror.replay() == []
     assert mirror.lost(2) == []
+
+
+def test_a_replacement_goes_on_recording_at_the_rate_the_first_worker_chose() -> None:
+    mirror = Mirror()
+    mirror.accepted(StartTap(tap="tap", room="room", hear=1, spool="folder"))
+    mirror.observed(TapOpened("tap", 48000, 5))
+    mirror.observed(TapOpened("another, stopped meanwhile", 16000, 5))
+    assert mirror.replay() == [StartTap(tap="tap", room="room", hear=1, spool="folder", rate=48000)]

@@ -178,7 +178,8 @@ class Bands:
         """
         self._sounds = sounds
         for sound in sounds:
-            loud = np.abs(sound.pcm.astype(np.int32)).max(axis=1) > level.GATE_PEAK
+            peak = np.maximum(sound.pcm.max(axis=1), np.negative(sound.pcm.min(axis=1), dtype=np.int32))
+            loud = peak > level.GATE_PEAK
             self._state.hangover[sound.row[loud]] = level.HANGOVER
         rows = [sound.row for sound in sounds]
         frames = [self._resamplers.run(sound.rate, RATE, sound.row, sound.pcm) for sound in sounds]
