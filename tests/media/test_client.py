@@ -288,7 +288,7 @@ from mixminus.media.client import MediaClient
 from mixminus.media.protocol import StartTap
 
 async def main():
-    client = MediaClient(host="127.0.0.1", ports=(34000, 36000), pool=1, on_event=print)
+    client = MediaClient(host="127.0.0.1", ports=(34000, 36000), pool=1, on_event=lambda _: None)
     await client.start()
     await client.send(StartTap(tap="t", room="r", hear=1, spool=sys.argv[1]))
     print(client.pids()[0], flush=True)
