@@ -17,8 +17,7 @@ from mixminus.sounds.voices import pick
 
 T = TypeVar("T")
 
-NOT_YET_ACTING: dict[str, str] = {
-}
+NOT_YET_ACTING: dict[str, str] = {}
 """Parameter → what happens instead for now."""
 
 
