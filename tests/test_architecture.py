@@ -15,7 +15,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"recording", "sounds"}),
     frozenset({"calls"}),
     frozenset({"webhooks", "api", "console"}),
-    frozenset({"accounts", "endpoints", "observe", "intercept"}),
+    frozenset({"intercept"}),
     frozenset({"server"}),
     frozenset({"cli", "testing"}),
     frozenset({"__main__"}),

@@ -1,24 +1,19 @@
-"""The composition root: every part made once, handed what it needs, started and drained in order."""
+"""Every part of the server, made once, handed what it needs, started and stopped in order."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import os
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
 import uvicorn
 
 from mixminus import __version__
-from mixminus.accounts import main_account
 from mixminus.api.app import create_app
 from mixminus.api.limit import RateLimit
 from mixminus.api.ports import Ports, Registration
@@ -29,22 +24,32 @@ from mixminus.calls.renderings import Renderings
 from mixminus.calls.routing import NoRoute, Route, find_route
 from mixminus.calls.service import Service
 from mixminus.clock import Clock, SystemClock
-from mixminus.endpoints import EndpointBook
-from mixminus.errors import ConfigurationError, MixminusError, StorageError
+from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
 from mixminus.intercept.certificate import server_certificate
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
-from mixminus.media.codecs import opus
-from mixminus.observe import Observed, routes
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.opening import MASTERS, SPOOL, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
-from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
+from mixminus.recording.storage.objects import ObjectStorage
 from mixminus.recording.transcribe import why_not
-from mixminus.sdp.answer import CODECS, SPOKEN, Codec
+from mixminus.server.accounts import main_account
+from mixminus.server.endpoints import EndpointBook
+from mixminus.server.ground import (
+    HttpServer,
+    LoopTimers,
+    address,
+    cancel,
+    check_store,
+    listen,
+    make_data_folder,
+    spoken,
+    write_private,
+)
+from mixminus.server.observe import Observed, routes
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sounds.cache import SoundFolder
@@ -64,24 +69,8 @@ HAND_SHAKE = "server.json"
 """In the data folder while the server runs: where it listens, and the main account's credentials."""
 CALLBACK_DRAIN_SECONDS = 3.0
 _MOST_FINISHERS = 4
-STORE_CHECK_SECONDS = 10.0
 PLIVO_PHONE_DOMAIN = "phone.plivo.com"
 """Endpoints are addressed under it by applications written for the vendor."""
-
-
-class LoopTimers:
-    """:class:`~mixminus.calls.ports.Timers` on the running event loop."""
-
-    def call_later(self, seconds: float, action: Callable[[], None]) -> Callable[[], None]:
-        return asyncio.get_running_loop().call_later(seconds, action).cancel
-
-
-class _HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handling: signals are the server's."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Server:
@@ -108,13 +97,13 @@ class Server:
 
     async def _start(self) -> None:
         settings = self.settings
-        _make_data_folder(settings.data)
+        make_data_folder(settings.data)
         self.store = await self._open_store()
         self._closing.push_async_callback(self.store.close)
         self.account = await main_account(self.store, settings, self.mint, self.clock.now().wall)
-        http = _listen(settings.http)
+        http = listen(settings.http)
         self._closing.callback(http.close)
-        self.http_address = _address(http)
+        self.http_address = address(http)
         self.public_url = (settings.public_url or self._own_url()).rstrip("/")
         await self._start_media()
         await self._start_calls()
@@ -145,7 +134,7 @@ class Server:
         settings = self.settings
         self.archive, keys = open_archive(settings), key_maker(settings)
         if isinstance(self.archive.remote, ObjectStorage):
-            await _check_store(self.archive.remote)
+            await check_store(self.archive.remote)
         spool = settings.data / SPOOL
         self.keeper = Keeper(
             self.store, self.archive, clock=self.clock, spool_root=spool, retention=retention_of(settings)
@@ -165,10 +154,10 @@ class Server:
         self.renderings = Renderings(self.archive, self._masters(), self._make_finisher)
         self._closing.push_async_callback(self.renderings.close)
         sweeping = asyncio.create_task(self.renderings.sweep(settings.master_days), name="masters")
-        self._closing.push_async_callback(_cancel, sweeping)
+        self._closing.push_async_callback(cancel, sweeping)
         self.keeper.tidy = lambda: self.recorder.tidy(self.store)
         keeping = asyncio.create_task(self.keeper.run(), name="keeper")
-        self._closing.push_async_callback(_cancel, keeping)
+        self._closing.push_async_callback(cancel, keeping)
         secret = await self.store.meta(SECRET_META)
         if secret is None:
             secret = new_secret()
@@ -206,7 +195,7 @@ class Server:
         return OutboundClient(allow_private=self.settings.dev)
 
     def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
-        return _HttpServer(config)
+        return HttpServer(config)
 
     async def _start_calls(self) -> None:
         settings = self.settings
@@ -310,7 +299,7 @@ class Server:
         self.lines.find_destination = directory.destination
         self.lines.accepting = lambda: not self.service.draining
         self.lines.overloaded = self.service.overloaded = self.media.overloaded
-        self.lines.codecs = _spoken(self.settings.codecs)
+        self.lines.codecs = spoken(self.settings.codecs)
         self.lines.media_timeout = self.settings.media_timeout
         self.lines.spawn = self.service.spawn
 
@@ -388,7 +377,7 @@ class Server:
             "auth_id": self.account.id,
             "auth_token": self.account.token,
         }
-        _write_private(path, json.dumps(content))
+        write_private(path, json.dumps(content))
         self._closing.callback(path.unlink, missing_ok=True)
 
     async def drain(self) -> None:
@@ -403,139 +392,3 @@ class Server:
 
     async def stop(self) -> None:
         await self._closing.aclose()
-
-
-def _spoken(names: Sequence[str]) -> tuple[Codec, ...]:
-    """Codecs of the setting, as SDP names them; Opus only where there is a libopus."""
-    wanted = [codec for name in names for codec in SPOKEN if codec.lower() == name]
-    if "opus" in wanted and not opus.available():
-        log.warning("no libopus was found: calls go without Opus", fix="pip install opuslib-next-bundled")
-        wanted.remove("opus")
-    return tuple(wanted) or CODECS
-
-
-def _make_data_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"data folder {folder}: {error.strerror}; choose one that can be written with --data"
-        ) from error
-
-
-async def _check_store(remote: ObjectStorage) -> None:
-    try:
-        async with asyncio.timeout(STORE_CHECK_SECONDS):
-            await remote.check()
-    except StoreRefuses as error:
-        raise ConfigurationError(f"storage: {error}") from error
-    except (StorageError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {STORE_CHECK_SECONDS:g} s"
-        log.warning("the store is away; recordings stay here until it is back", store=remote.url, error=reason)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-def _listen(address: str) -> socket.socket:
-    host, port = split_host_port(address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"http: cannot listen on {address}: {error.strerror}; choose another with --http"
-        ) from error
-    return listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and readable by the owner only: it holds the token."""
-    beside = path.with_suffix(".tmp")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    beside.replace(path)
-
-
-async def serve(settings: Settings, *, announce: Callable[[Server], None] = lambda server: None) -> None:
-    """Run until SIGTERM (drain; a second one ends now) or SIGINT (end now). ``announce`` is called once calls can be
-    taken.
-
-    Raises:
-        ConfigurationError: a setting, port or folder cannot be used.
-        MixminusError: a part failed that the server cannot be without.
-    """
-    server = Server(settings)
-    drain, end = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, lambda: end.set() if drain.is_set() else drain.set())
-    loop.add_signal_handler(signal.SIGINT, end.set)
-    if not await _started(server, drain, end):
-        return
-    try:
-        announce(server)
-        log.info("ready", http=server.http_address, sip=server.sip_address)
-        _calm_garbage_collector()
-        await _first(drain, end, server.broken)
-        if drain.is_set() and not end.is_set():
-            log.info("draining", seconds=settings.drain_seconds)
-            await _until(server.drain(), end)
-        await server.end_now()
-    finally:
-        await server.stop()
-    log.info("stopped")
-    if server.broken.is_set():
-        raise MixminusError("the server ended because callbacks could no longer be delivered; its log says why")
-
-
-async def _started(server: Server, *signals: asyncio.Event) -> bool:
-    """Start, unless a signal comes first: then what had started is stopped again."""
-    starting = asyncio.create_task(server.start())
-    signalled = asyncio.create_task(_first(*signals))
-    await asyncio.wait({starting, signalled}, return_when=asyncio.FIRST_COMPLETED)
-    signalled.cancel()
-    if not starting.done():
-        log.info("told to end while starting")
-        starting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await starting
-    return not starting.cancelled()
-
-
-def _calm_garbage_collector() -> None:
-    """What start-up made stays; the rest is looked at rarely: thousands of SIP transactions live for 32 s each."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
-async def _first(*events: asyncio.Event) -> None:
-    tasks = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-
-
-async def _until(work: Coroutine[Any, Any, None], end: asyncio.Event) -> None:
-    """Await ``work``, or give it up when ``end`` is set."""
-    task = asyncio.create_task(work)
-    waiting = asyncio.create_task(end.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if not task.done():
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
