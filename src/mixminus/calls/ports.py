@@ -75,7 +75,7 @@ class Recorder(Protocol):
         """Remove the spool: its file is announced. Never raises."""
 
     async def abandon(self, recording_id: str) -> None:
-        """Stop following a failed recording; its spool stays. Never raises."""
+        """Stop following a failed recording; its spool stays if there is sound in it. Never raises."""
 
     async def held(self, row: RecordingRow) -> str:
         """Why a recording must not be deleted; empty if it may."""

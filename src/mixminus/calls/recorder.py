@@ -20,10 +20,10 @@ from mixminus.errors import StorageError
 from mixminus.media.protocol import TapClosed, TapFailed
 from mixminus.recording import finish
 from mixminus.recording.client import Finisher
-from mixminus.recording.finish import beside
+from mixminus.recording.finish import NoAudio, beside
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.notebook import Notebook
-from mixminus.recording.recover import spools
+from mixminus.recording.recover import holds_nothing, spools
 from mixminus.recording.rendering import Format
 from mixminus.recording.storage import DiskStorage, KeyMaker
 from mixminus.recording.transcribe import FASTER_WHISPER
@@ -69,6 +69,10 @@ class CallRecorder:
         self._keeper = keeper
         self._keys = keys
         self._closed: dict[str, asyncio.Event] = {}
+        self._in_hand: set[str] = set()
+        """Being finished, or what follows it: their spools are not tidied away."""
+        self._empty: set[str] = set()
+        """Failed without a sample: once that is told, their spools go too."""
 
     def folder(self, recording_id: str) -> str:
         return str(self._spool_root / recording_id)
@@ -96,6 +100,7 @@ class CallRecorder:
             self._closed[event.tap].set()
 
     async def finish(self, row: RecordingRow) -> FinishedFile:
+        self._in_hand.add(row.id)
         if row.id in self._closed:
             await self._wait(row.id)
         else:
@@ -103,8 +108,10 @@ class CallRecorder:
         await self.notebook.flush()
         try:
             made = await self._finisher.finish(row.id)
-        except StorageError:
+        except StorageError as error:
             self._finisher.forget(row.id)
+            if isinstance(error, NoAudio):
+                self._empty.add(row.id)
             raise
         if made.sidecar_trouble:
             log.error("a recording has no timeline", recording_id=row.id, error=made.sidecar_trouble)
@@ -138,24 +145,48 @@ class CallRecorder:
         return str(msgspec.json.decode(await asyncio.to_thread(out.read_bytes))["text"])
 
     async def discard(self, recording_id: str) -> None:
+        await self._remove(recording_id, self._masters / recording_id if self._masters is not None else None)
+
+    async def _remove(self, recording_id: str, keep: Path | None) -> None:
+        """``keep``: where the spool goes instead."""
+        self._in_hand.discard(recording_id)
         self._keeper.nudge()
         try:
-            keep = self._masters / recording_id if self._masters is not None else None
             await self._finisher.discard(recording_id, Path(self.folder(recording_id)), keep)
         except StorageError as error:
             log.error("a finished spool could not be removed", recording_id=recording_id, error=str(error))
 
+    async def _remove_empty(self, recording_id: str) -> None:
+        """The spool of a failed recording, if there is nothing in it to rescue."""
+        try:
+            empty = await asyncio.to_thread(holds_nothing, Path(self.folder(recording_id)))
+        except StorageError as error:
+            log.error("a spool cannot be looked into", recording_id=recording_id, error=str(error))
+            return
+        if empty:
+            await self._remove(recording_id, None)
+
     async def tidy(self, store: FindRecording) -> None:
-        """After a crash: spools whose file is announced already are in nobody's way, but hold sound twice."""
+        """After a crash: spools whose file is announced already are in nobody's way, but hold sound twice. Those of
+        failed recordings stay, unless they are empty.
+        """
         names = await asyncio.to_thread(lambda: [folder.name for folder in spools(self._spool_root)])
         for recording_id in names:
             row = await store.recording(recording_id)
-            if row is not None and row.state == "ready":
+            if row is None or recording_id in self._in_hand:
+                continue
+            if row.state == "ready":
                 await self.discard(recording_id)
+            elif row.state == "failed":
+                await self._remove_empty(recording_id)
 
     async def abandon(self, recording_id: str) -> None:
         self._closed.pop(recording_id, None)
+        self._in_hand.discard(recording_id)
         self._finisher.forget(recording_id)
+        if recording_id in self._empty:
+            self._empty.discard(recording_id)
+            await self._remove_empty(recording_id)
 
     async def held(self, row: RecordingRow) -> str:
         return await self._keeper.held(row)

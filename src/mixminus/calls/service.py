@@ -318,7 +318,9 @@ class Service:
         await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
         if row.settings.get("transcript"):
             await self._transcribe(row, file)
-        if not self.books.owed:
+        if self.books.owed:
+            await self.recorder.abandon(row.id)  # tidied away once the database has it
+        else:
             await self.recorder.discard(row.id)
 
     async def _transcribe(self, row: RecordingRow, file: recording.FinishedFile) -> None:

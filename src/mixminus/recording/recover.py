@@ -10,11 +10,14 @@ from mixminus.errors import StorageError
 from mixminus.recording import finish
 from mixminus.recording.client import Finisher
 from mixminus.recording.finish import FinishedFile, Job
+from mixminus.recording.journal import SegmentParser
 from mixminus.recording.protocol import Follow
 from mixminus.recording.rendering import Format
 from mixminus.recording.spool import disk_error, segment_files
 
 _AT_ONCE = 4
+_EMPTY_BYTES = 1 << 16
+"""A longer segment is not looked into: headers and marks alone are never that long."""
 
 
 def spools(root: Path) -> list[Path]:
@@ -25,6 +28,22 @@ def spools(root: Path) -> list[Path]:
         return []
     except OSError as error:
         raise disk_error(error, root, "listing spools in") from error
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Whether a spool is whole and without a single sample, so that there is nothing in it to rescue. Damage counts as
+    something. Raises StorageError if unreadable.
+    """
+    try:
+        return all(path.stat().st_size <= _EMPTY_BYTES and _silent(path.read_bytes()) for path in segment_files(folder))
+    except OSError as error:
+        raise disk_error(error, folder, "reading") from error
+
+
+def _silent(segment: bytes) -> bool:
+    parser = SegmentParser()
+    samples = sum(block.samples for block in parser.feed(segment))
+    return not (samples or parser.damage or parser.pending)
 
 
 async def recover(
