@@ -21,6 +21,7 @@ from mixminus.recording.finish import FinishedFile, Job, NoAudio
 from mixminus.recording.follow import SLICE_BYTES
 from mixminus.recording.recover import recover_folder, spools
 from mixminus.recording.rendering import Format
+from mixminus.recording.sidecar import NOTES_FILE
 from mixminus.recording.spool import Spool, segment_files
 
 RATE = 8000
@@ -46,6 +47,23 @@ def names(folder: Path) -> list[str]:
 def wav_bytes(path: Path) -> bytes:
     samples: bytes = soundfile.read(path, dtype="int16")[0].tobytes()
     return samples
+
+
+def test_the_files_beside_a_recording_are_as_safe_as_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: dict[str, bool] = {}
+    fdatasync, target = os.fdatasync, tmp_path / "out" / "x.wav"
+
+    def spy(descriptor: int) -> None:
+        fdatasync(descriptor)
+        synced[str(Path(f"/proc/self/fd/{descriptor}").readlink())] = target.exists()
+
+    record(tmp_path / "spool", talk(800))
+    (tmp_path / "spool" / NOTES_FILE).write_text('{"at_ns":0,"kind":"ParticipantJoin"}\n')
+    monkeypatch.setattr(os, "fdatasync", spy)
+    finish.run(Job(tmp_path / "spool", "wav", target, sidecar_of="x"))
+    beside = [target.with_name(f"x.{ending}") for ending in ("timeline.json", "vtt", "peaks.json")]
+    needed = [str(path) for path in (*beside, tmp_path / "spool" / NOTES_FILE)]
+    assert {path: synced.get(path) for path in needed} == dict.fromkeys(needed, False), "before it is in its place"
 
 
 @pytest.mark.parametrize("format", ["mp3", "wav"])

@@ -16,7 +16,7 @@ from mixminus.recording import sidecar, verify
 from mixminus.recording.channels import Spec
 from mixminus.recording.follow import SpoolTail
 from mixminus.recording.rendering import Format, Rendering
-from mixminus.recording.spool import disk_error, make_folder, sync_folder
+from mixminus.recording.spool import disk_error, make_folder, sync_file, sync_folder, write_synced
 from mixminus.recording.timeline import Marker
 
 _HASH_BYTES = 1 << 24
@@ -199,7 +199,10 @@ class Job:
         assert begun is not None and self._peaks is not None, "a file was made"
         try:
             notes_file = self._folder / sidecar.NOTES_FILE
-            notes = sidecar.read_notes(notes_file.read_bytes() if notes_file.exists() else b"")
+            noted = notes_file.read_bytes() if notes_file.exists() else b""
+            if noted:
+                sync_file(notes_file)  # the master's renderings need it too
+            notes = sidecar.read_notes(noted)
             document = sidecar.build(
                 recording_id=self._sidecar_of,
                 rate=self._tail.rate,
@@ -213,9 +216,9 @@ class Job:
                 complete=self._tail.ended,
                 damage=self._tail.damage,
             )
-            beside(self._target, "timeline.json").write_bytes(msgspec.json.encode(document))
-            beside(self._target, "vtt").write_text(sidecar.webvtt(document))
-            beside(self._target, "peaks.json").write_bytes(self._peaks.document())
+            write_synced(beside(self._target, "timeline.json"), msgspec.json.encode(document))
+            write_synced(beside(self._target, "vtt"), sidecar.webvtt(document).encode())
+            write_synced(beside(self._target, "peaks.json"), self._peaks.document())
         except OSError as error:
             return str(disk_error(error, self._target, "writing the sidecars of"))
         return ""

@@ -42,6 +42,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make the content of a file safe against a power cut, whoever wrote it. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and make its content safe against a power cut; its name is safe when its folder is synced. Raises
+    OSError.
+    """
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fdatasync(file.fileno())
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder and those above it; each new name is synced. Raises OSError."""
     missing = [folder, *folder.parents]
