@@ -86,7 +86,6 @@ class Mouth:
         self._queue: deque[Samples] = deque()
         self._looped: Samples = silence(0)
         self._position = 0
-        self._quiet = silence(FRAME / RATE)
 
     @property
     def talking(self) -> bool:
@@ -96,6 +95,8 @@ class Mouth:
     def say(self, sound: Samples) -> None:
         """Say ``sound`` once, after what is still waiting, in place of any looped sound meanwhile."""
         if len(sound):
+            if not self._queue:
+                self._position = 0
             self._queue.append(np.ascontiguousarray(sound, np.int16))
 
     def loop(self, sound: Samples) -> None:
@@ -116,32 +117,48 @@ class Mouth:
 
     def take(self, wanted: int) -> Samples:
         """The next samples, shape (wanted,)."""
-        out: list[Samples] = []
-        while wanted:
-            sound = self._queue[0] if self._queue else self._looped
-            if not len(sound):
-                out.append(self._quiet if wanted == FRAME else np.zeros(wanted, np.int16))
-                break
-            piece = sound[self._position : self._position + wanted]
-            out.append(piece)
-            wanted -= len(piece)
-            self._position += len(piece)
-            if self._position >= len(sound):
-                self._position = 0
-                if self._queue:
-                    self._queue.popleft()
+        out = [_piece(sound, begin, end) for sound, begin, end in self.coming(wanted)]
+        self.skip(wanted)
         return out[0] if len(out) == 1 else np.concatenate(out)
 
-    def peek(self, wanted: int) -> Samples:
-        """The same as :meth:`take`, without taking them."""
-        queue, position = self._queue, self._position
-        self._queue = queue.copy()
-        try:
-            return self.take(wanted)
-        finally:
-            self._queue, self._position = queue, position
+    def coming(self, wanted: int) -> list[tuple[Samples | None, int, int]]:
+        """The next samples as parts of sounds: sound (``None``: silence), first sample and the one after the last."""
+        parts: list[tuple[Samples | None, int, int]] = []
+        position = self._position
+        for sound in self._queue:
+            if not wanted:
+                return parts
+            end = min(len(sound), position + wanted)
+            parts.append((sound, position, end))
+            wanted -= end - position
+            position = 0
+        looped = self._looped
+        while wanted and len(looped):
+            end = min(len(looped), position + wanted)
+            parts.append((looped, position, end))
+            wanted -= end - position
+            position = 0
+        return [*parts, (None, 0, wanted)] if wanted else parts
+
+    def skip(self, wanted: int) -> None:
+        """Pass over the next samples."""
+        while self._queue:
+            left = len(self._queue[0]) - self._position
+            if wanted < left:
+                self._position += wanted
+                return
+            wanted -= left
+            self._position = 0
+            self._queue.popleft()
+        self._position = (self._position + wanted) % len(self._looped) if len(self._looped) else 0
 
     @property
     def frames_left(self) -> int:
         """Frames until everything to be said once has been said; 0: there is nothing."""
-        return -(-(sum(len(sound) for sound in self._queue) - self._position * bool(self._queue)) // FRAME)
+        if not self._queue:
+            return 0
+        return -(-(sum(len(sound) for sound in self._queue) - self._position) // FRAME)
+
+
+def _piece(sound: Samples | None, begin: int, end: int) -> Samples:
+    return np.zeros(end - begin, np.int16) if sound is None else sound[begin:end]

@@ -6,7 +6,7 @@ A-law the upper 13. Both directions are bit-exact with it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ PCMU: Final = 0
 """µ-law, and its static RTP payload type (RFC 3551)."""
 PCMA: Final = 8
 """A-law, and its static RTP payload type."""
+
+_PIECE: Final = 1 << 15
+"""Look-ups at a time."""
 
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
@@ -93,7 +96,7 @@ def decode(law: int, payload: Bytes, out: Pcm | None = None) -> Pcm:
     if out is None:
         out = np.empty(payload.shape, np.int16)
     # Two codes per look-up: half the look-ups for a table that still fits the second-level cache.
-    np.take(_DECODE_PAIRS[law], payload.view(np.uint16), out=out.view(np.uint32), mode="clip")
+    _look_up(_DECODE_PAIRS[law], payload.view(np.uint16), out.view(np.uint32))
     return out
 
 
@@ -101,5 +104,15 @@ def encode(law: int, pcm: Pcm, out: Bytes | None = None) -> Bytes:
     """(R, S) int16 samples, contiguous → (R, S) uint8 codes; into ``out`` if given."""
     if out is None:
         out = np.empty(pcm.shape, np.uint8)
-    np.take(ENCODE[law], pcm.view(np.uint16), out=out, mode="clip")
+    _look_up(ENCODE[law], pcm.view(np.uint16), out)
     return out
+
+
+def _look_up(table: NDArray[Any], index: NDArray[np.uint16], out: NDArray[Any]) -> None:
+    """Piece by piece: NumPy makes indices of eight bytes, which are to stay in the cache."""
+    if index.size <= _PIECE or not (index.flags.c_contiguous and out.flags.c_contiguous):
+        np.take(table, index, out=out, mode="clip")
+        return
+    index, out = index.reshape(-1), out.reshape(-1)
+    for begin in range(0, index.size, _PIECE):
+        np.take(table, index[begin : begin + _PIECE], out=out[begin : begin + _PIECE], mode="clip")

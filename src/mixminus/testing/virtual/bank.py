@@ -7,20 +7,20 @@ from collections.abc import Callable
 import numpy as np
 
 from mixminus.clock import Clock
-from mixminus.media.batch import Bytes, DatagramBatch, PacketBatch, pack_address
+from mixminus.media.batch import ADDRESS_BYTES, Bytes, DatagramBatch, PacketBatch, pack_address
 from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
 from mixminus.media.protocol import Command
 from mixminus.rtp.packet import RtpHeader
 from mixminus.sdp.answer import MediaPlan
 from mixminus.testing.audio import PhoneAudio
-from mixminus.testing.sources import FRAME, Mouth
+from mixminus.testing.sources import FRAME, Mouth, Samples, silence
 from mixminus.testing.virtual.tape import LAWS, Tape
 
 _FIRST_PORT = 40000
 MOST_TICKS = 250
 """Of one stretch."""
-MOST_FRAMES = 13000
+MOST_FRAMES = 26000
 """Of all phones together in one stretch."""
 
 
@@ -34,6 +34,8 @@ class BankAudio(PhoneAudio):
         self.loses = 0.0
         """Share of its packets that get lost on the way out."""
         self.out: list[bytes] = []
+        self._law_encoded, self._sound_encoded = -1, silence(0)
+        self._codes: Bytes = np.zeros(0, np.uint8)
         self.said = Tape()
         """What it sent, lost packets included."""
         self.ear = Tape()
@@ -92,22 +94,31 @@ class BankAudio(PhoneAudio):
         """Frames for which what it says does not come to an end."""
         return self.mouth.frames_left or MOST_TICKS
 
-    @property
-    def law(self) -> int:
+    def codes(self, out: Bytes) -> None:
+        """Write what it will send to ``out``, (S,)."""
         assert self._plan is not None
-        return LAWS[self._plan.codec]
+        law, done = LAWS[self._plan.codec], 0
+        for sound, begin, end in self.mouth.coming(out.size):
+            until = done + end - begin
+            out[done:until] = g711.SILENCE[law] if sound is None else self._encoded(law, sound)[begin:end]
+            done = until
 
-    def head(self, heads: PacketBatch, codes: Bytes, ports: dict[int, int]) -> None:
-        """Add its next packet."""
+    def _encoded(self, law: int, sound: Samples) -> Bytes:
+        """The whole sound, of which there will be more to send; encoded once."""
+        if self._law_encoded != law or self._sound_encoded is not sound:
+            self._law_encoded, self._sound_encoded, self._codes = law, sound, g711.encode(law, sound)
+        return self._codes
+
+    def head(self, ports: dict[int, int]) -> tuple[int, int, int, int, int]:
+        """Of its next packet: payload type, sequence number, time stamp, SSRC, and the local port it goes to."""
         plan = self._plan
         assert plan is not None and plan.remote is not None
-        header = RtpHeader(plan.payload_type, self._sequence, self._timestamp, self._ssrc, False)
-        heads.append(header.pack() + codes[:FRAME].tobytes(), self.raw, ports[plan.remote[1]])
+        return plan.payload_type, self._sequence, self._timestamp, self._ssrc, ports[plan.remote[1]]
 
     def skip(self, ticks: int, codes: Bytes, first_ns: int) -> None:
-        """It has sent ``codes`` in ``ticks`` packets."""
+        """It has sent ``codes``, which are its to keep, in ``ticks`` packets."""
         assert self._plan is not None
-        self.mouth.take(ticks * FRAME)
+        self.mouth.skip(ticks * FRAME)
         self._sequence = (self._sequence + ticks) % (1 << 16)
         self._timestamp = (self._timestamp + ticks * FRAME) % (1 << 32)
         self.sent += ticks
@@ -117,7 +128,7 @@ class BankAudio(PhoneAudio):
             self.quiet.set()
 
     def hears(self, codes: Bytes, first_ns: int) -> None:
-        """``codes`` came, one packet per tick."""
+        """``codes``, which are its to keep, came, one packet per tick."""
         plan = self._plan
         if plan is not None and plan.receive:
             self.ear.append(first_ns, LAWS[plan.codec], codes)
@@ -129,7 +140,7 @@ class BankAudio(PhoneAudio):
             return
         if sent.header[index, 1] & 0x7F == plan.payload_type and plan.receive and plan.remote[1] == port:
             codes = sent.payload[sent.payload_row[index], : sent.payload_length[index]]
-            self.ear.append(now_ns, LAWS[plan.codec], codes)
+            self.ear.append(now_ns, LAWS[plan.codec], codes.copy())
         else:
             self.datagram_received(sent.datagram(index), (plan.remote[0], port))
 
@@ -144,7 +155,7 @@ class Bank:
         self.on_command: Callable[[Command], None] = lambda command: None
         self._by_address: dict[bytes, BankAudio] = {}
         self._next_port = _FIRST_PORT
-        self._heads = PacketBatch(16)
+        self._first = PacketBatch(16)
 
     def add(self, audio: BankAudio, host: str) -> tuple[str, int]:
         address = (host, self._next_port)
@@ -179,17 +190,23 @@ class Bank:
                 if plan is not None and plan.remote is not None and plan.remote[1] in self.ports:
                     packets.append(data, audio.raw, self.ports[plan.remote[1]])
 
-    def _peek(self, talking: list[BankAudio], ticks: int) -> Bytes:
-        """(P, ticks * S) what they will send."""
-        pcm = np.empty((len(talking), ticks * FRAME), np.int16)
-        for row, audio in zip(pcm, talking, strict=True):
-            row[:] = audio.mouth.peek(ticks * FRAME)
-        sound = np.empty(pcm.shape, np.uint8)
-        law = np.array([audio.law for audio in talking], np.uint8)
-        for one in np.unique(law).tolist():
-            of = np.flatnonzero(law == one)
-            sound[of] = g711.encode(one, pcm if of.size == len(talking) else pcm[of])
-        return sound
+    def _heads(self, talking: list[BankAudio], sound: Bytes) -> PacketBatch:
+        """The next packet of each, all headers at once (RFC 3550 §5.1)."""
+        count = len(talking)
+        if self._first.length.size < count:
+            self._first = PacketBatch(2 * count)
+        heads = self._first
+        values = np.array([audio.head(self.ports) for audio in talking], np.int64).reshape(count, 5)
+        heads.data[:count, 0] = 0x80
+        heads.data[:count, 1] = values[:, 0]
+        heads.data[:count, 2:4] = values[:, 1].astype(">u2").view(np.uint8).reshape(count, 2)
+        heads.data[:count, 4:12] = values[:, 2:4].astype(">u4").view(np.uint8).reshape(count, 8)
+        heads.data[:count, 12 : 12 + FRAME] = sound[:, :FRAME]
+        heads.length[:count] = 12 + FRAME
+        heads.address[:count] = [audio.raw for audio in talking]
+        heads.port[:count] = values[:, 4]
+        heads.count = count
+        return heads
 
     def receive(self, sent: DatagramBatch, now_ns: int) -> None:
         ports = list(self.ports)
@@ -205,20 +222,19 @@ class Bank:
         ticks = min([ticks, *(audio.frames_left for audio in talking)])
         if ticks < 2 or not all(audio.regular for audio in talking):
             return 0
-        sound = self._peek(talking, ticks)
-        if self._heads.length.size < len(talking):
-            self._heads = PacketBatch(2 * len(talking))
-        self._heads.count = 0
-        for audio, codes in zip(talking, sound, strict=True):
-            audio.head(self._heads, codes, self.ports)
-        sent = engine.many_ticks(first_ns, self._heads, sound, ticks)
+        sound = np.empty((len(talking), ticks * FRAME), np.uint8)
+        for row, audio in zip(sound, talking, strict=True):
+            audio.codes(row)
+        sent = engine.many_ticks(first_ns, self._heads(talking, sound), sound, ticks)
         if sent is None:
             return 0
+        if sent.ticks < ticks:
+            sound = sound[:, : sent.ticks * FRAME].copy()
         for audio, codes in zip(talking, sound, strict=True):
-            audio.skip(sent.ticks, codes[: sent.ticks * FRAME], first_ns)
-        addresses = sent.batch.address
+            audio.skip(sent.ticks, codes, first_ns)
+        payload, addresses = list(sent.payload), sent.batch.address.tobytes()
         for index, row in enumerate(sent.payload_row.tolist()):
-            hearer = self._by_address.get(addresses[index].tobytes())
+            hearer = self._by_address.get(addresses[index * ADDRESS_BYTES : (index + 1) * ADDRESS_BYTES])
             if hearer is not None:
-                hearer.hears(sent.payload[row], first_ns)
+                hearer.hears(payload[row], first_ns)
         return sent.ticks

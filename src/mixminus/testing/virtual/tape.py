@@ -21,13 +21,13 @@ class Tape:
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
-        self._pieces: list[list[bytes]] = []
+        self._pieces: list[list[NDArray[np.uint8]]] = []
         """Of each stretch without a hole and in one law: its pieces, and where each begins in it."""
         self._offsets: list[list[int]] = []
         self._laws: list[int] = []
 
     def append(self, start_ns: int, law: int, codes: NDArray[np.uint8]) -> None:
-        """``codes``: (S,) uint8, copied; they begin at ``start_ns``."""
+        """``codes``: (S,) uint8, kept as they are; they begin at ``start_ns``."""
         if not self._starts or self._ends[-1] != start_ns or self._laws[-1] != law:
             self._starts.append(start_ns)
             self._ends.append(start_ns)
@@ -35,7 +35,7 @@ class Tape:
             self._offsets.append([])
             self._laws.append(law)
         self._offsets[-1].append((self._ends[-1] - self._starts[-1]) // NS)
-        self._pieces[-1].append(codes.tobytes())
+        self._pieces[-1].append(codes)
         self._ends[-1] = start_ns + codes.size * NS
 
     @property
@@ -65,6 +65,6 @@ class Tape:
         offsets, pieces = self._offsets[index], self._pieces[index]
         begin = max(0, bisect_right(offsets, first) - 1)
         end = bisect_right(offsets, last)
-        codes = np.frombuffer(b"".join(pieces[begin:end]), np.uint8)
+        codes = np.concatenate(pieces[begin:end])
         skip = first - offsets[begin]
         return g711.DECODE[self._laws[index]][codes[skip : skip + last - first]]
