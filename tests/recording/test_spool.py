@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mixminus.errors import StorageError
-from mixminus.recording.spool import Spool, disk_error, segment_files
+from mixminus.recording.spool import Spool, disk_error, segment_files, sync_together
 from mixminus.recording.timeline import Audio, Marker, Timeline, timeline
 
 SECOND = 1_000_000_000
@@ -135,3 +135,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 )
 def test_errors_say_what_to_do(number: int, text: str) -> None:
     assert text in str(disk_error(OSError(number, os.strerror(number)), Path("/x"), "writing"))
+
+
+def test_many_spools_are_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spools = [Spool.open(tmp_path / str(number), rate=8000, now_ns=0, paused=False) for number in range(5)]
+    one_by_one: list[int] = []
+    monkeypatch.setattr("os.fdatasync", one_by_one.append)
+    for works in (True, False):
+        asked: list[int] = []
+
+        def syncfs(descriptor: int, works: bool = works, asked: list[int] = asked) -> int:
+            asked.append(descriptor)
+            return 0 if works else -1
+
+        monkeypatch.setattr("mixminus.recording.spool._SYNCFS", syncfs)
+        sync_together(spools)
+        assert len(asked) == 1
+        assert len(one_by_one) == (0 if works else 5)
+    for each in spools:
+        each.close(1)

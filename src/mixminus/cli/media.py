@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 
 from mixminus.media.worker import Worker, prepare_process, run
-from mixminus.recording.spool import Spool
+from mixminus.recording.spool import Spool, sync_together
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> None:
     options = _parse(arguments)
     control = socket.socket(fileno=options.control_fd)
     sockets = [socket.socket(fileno=int(fd)) for fd in options.rtp_fds.split(",")]
-    worker = Worker(sockets, control, open_spool=Spool.open, seed=options.seed)
+    worker = Worker(sockets, control, open_spool=Spool.open, sync_together=sync_together, seed=options.seed)
     prepare_process(worker, options.parent)
     run(worker)
 

@@ -26,6 +26,8 @@ SYNC_ROUNDS = 8
 """Dirty spools are synced every so many rounds (0.4 s), together: fewer syncs, and they share commits. With the half
 second that a block gathers, a power cut then costs less than a second.
 """
+TOGETHER = 4
+"""So many dirty spools are synced in one go; fewer one by one, since other programs' files are none of ours."""
 BACKLOG_LIMIT = 64 * 1024 * 1024
 """Bytes waiting for the disk, all taps together; beyond it the tap that has more to write fails."""
 GAP_NS = 100_000_000
@@ -65,6 +67,8 @@ class OpenSpool(Protocol):
     def __call__(self, folder: Path, *, rate: int, now_ns: int, paused: bool) -> SpoolFile: ...
 
 
+SyncTogether: TypeAlias = Callable[[Sequence[Any]], None]
+"""Syncs several files that ``OpenSpool`` gave, at the price of one. Raises StorageError."""
 TapEvent: TypeAlias = TapClosed | TapFailed
 
 
@@ -114,8 +118,11 @@ class Tap:
 class SpoolWriter:
     """The writer thread and its queue. :meth:`open_tap`, :meth:`events` and :meth:`stop` are for the tick's thread."""
 
-    def __init__(self, open_spool: OpenSpool, *, backlog_limit: int = BACKLOG_LIMIT) -> None:
+    def __init__(
+        self, open_spool: OpenSpool, *, sync_together: SyncTogether | None = None, backlog_limit: int = BACKLOG_LIMIT
+    ) -> None:
         self._open_spool = open_spool
+        self._sync_together = sync_together
         self._backlog_limit = backlog_limit
         self._queue: deque[tuple[Tap, Operation, Value, int]] = deque()
         self._queued_bytes = 0
@@ -238,6 +245,10 @@ class SpoolWriter:
         self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=tap.rate, at_ns=now_ns))
 
     def _sync(self) -> None:
+        files = [tap.file for tap in self._dirty if tap.file is not None and not tap.failed]
+        if self._sync_together is not None and len(files) >= TOGETHER and self._synced(self._sync_together, files):
+            self._dirty.clear()
+            return
         for tap in self._dirty:
             if tap.file is None or tap.failed:
                 continue
@@ -246,6 +257,14 @@ class SpoolWriter:
             except (StorageError, OSError) as error:
                 self._fail(tap, str(error), tap.covered_ns)
         self._dirty.clear()
+
+    def _synced(self, sync_together: SyncTogether, files: list[SpoolFile]) -> bool:
+        """False: some file could not be synced; one by one it is found out which."""
+        try:
+            sync_together(files)
+        except (StorageError, OSError):
+            return False
+        return True
 
     def _abandon(self, tap: Tap, now_ns: int) -> None:
         """Close the file of a failed tap; what it holds stays for recovery."""

@@ -27,7 +27,7 @@ from mixminus.media.frames import FrameReader, frame
 from mixminus.media.loop import TICK_NS, Schedule, prefer_this_process, sleeper
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap
-from mixminus.media.spool import OpenSpool, SpoolWriter, Tap
+from mixminus.media.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
 from mixminus.media.storage import load_wav
 
 PACKET_ROWS = 8192
@@ -109,12 +109,13 @@ class Worker:
         control: socket.socket,
         *,
         open_spool: OpenSpool,
+        sync_together: SyncTogether | None = None,
         portable: bool = False,
         seed: int | None = None,
     ) -> None:
         self._net = open_netio(sockets, portable=portable)
         self._link = ControlLink(control)
-        self.spools = SpoolWriter(open_spool)
+        self.spools = SpoolWriter(open_spool, sync_together=sync_together)
         self._taps: dict[str, Tap] = {}
         ports = [sock.getsockname()[1] for sock in sockets]
         self.crew = Crew((os.cpu_count() or 1) - 1)
