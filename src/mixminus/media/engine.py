@@ -163,7 +163,7 @@ class Engine:
         rows = heads.row[heard]
         if np.setdiff1d(np.flatnonzero(state.speaking), rows).size:
             return None
-        sounds = pcm[heard].reshape(heard.size, most, FRAME)
+        sounds = (pcm if heard.size == len(pcm) else pcm[heard]).reshape(heard.size, most, FRAME)
         judged = stretch.judge(state, rows, sounds)
         ticks = stretch.quiet_ticks(state, rows, judged.loud)
         if not ticks:
@@ -176,8 +176,10 @@ class Engine:
         state.frame[rows] = sounds[:, -1]
         players, played = self._players.play_ticks(ticks)
         state.frame[players] = played[:, -FRAME:]
-        gated = (sounds * active[:, :, None]).reshape(rows.size, -1)
-        source = stretch.Sources(np.concatenate((rows, players)), np.concatenate((gated, played)))
+        gated = (sounds if active.all() else sounds * active[:, :, None]).reshape(rows.size, -1)
+        source = stretch.Sources(
+            np.concatenate((rows, players)), np.concatenate((gated, played)) if players.size else gated
+        )
         self._tick += ticks
         for passed in self._reports.turns(tick, ticks):
             self._events += self._reports.turn(tick + passed, now_ns + passed * TICK_NS)
@@ -187,10 +189,10 @@ class Engine:
         sounding = np.zeros(self._state.capacity, np.bool_)
         sounding[source.row] = ever
         layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
-        mixes = stretch.mix(layout, source, self._state.capacity)
+        mixes, payload = stretch.mix(layout, source, self._state.capacity)
         self._taps.record_stretch(self._plan, layout, mixes, now_ns)
         self._packetiser.skip(ticks)
-        return stretch.Sent(ticks, self._packetiser.batch, stretch.encode(layout, mixes), layout.payload)
+        return stretch.Sent(ticks, self._packetiser.batch, payload, layout.payload)
 
     def events(self) -> list[protocol.Event]:
         """What happened since the last call, in order."""

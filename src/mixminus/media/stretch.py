@@ -25,8 +25,10 @@ Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-MOST_SAMPLES: Final = 1 << 21
-"""Of all streams together in one stretch: what stays in the cache."""
+MOST_SAMPLES: Final = 1 << 22
+"""Of all streams together in one stretch: a matter of memory."""
+PIECE: Final = 1 << 16
+"""Samples worked on at a time: what stays in the cache."""
 _OVERFULL: Final = MAX_DELAY + FRAME_SLOTS
 
 
@@ -140,20 +142,28 @@ class Judged:
 
 def judge(state: MediaState, row: Index, pcm: Pcm) -> Judged:
     """The voice gate over all ticks; ``pcm`` (H, K, S)."""
-    peak = np.maximum(pcm.max(axis=2), np.negative(pcm.min(axis=2), dtype=np.int32))
+    peak = np.empty(pcm.shape[:2], np.int32)
+    loud = np.empty(pcm.shape[:2], np.bool_)
+    rows = max(1, PIECE // max(1, pcm.shape[1] * FRAME))
+    for begin in range(0, row.size, rows):
+        part = slice(begin, begin + rows)
+        np.maximum(pcm[part].max(axis=2), np.negative(pcm[part].min(axis=2), dtype=np.int32), out=peak[part])
+        sound = pcm[part].astype(np.float32)
+        np.greater(np.einsum("hks,hks->hk", sound, sound), level.SPEECH_RMS**2 * FRAME, out=loud[part])
     ticks = np.arange(pcm.shape[1])
     last = np.maximum.accumulate(np.where(peak > level.GATE_PEAK, ticks, -1), axis=1)
     kept = np.maximum(state.hangover[row, None].astype(np.int64) - 1 - ticks, 0)
     hangover = np.where(last >= 0, np.maximum(level.HANGOVER - (ticks - last), 0), kept)
-    sound = pcm.astype(np.float32)
-    loud = np.einsum("hks,hks->hk", sound, sound) > level.SPEECH_RMS**2 * FRAME
     return Judged(hangover > 0, hangover.astype(np.int16), loud)
 
 
 def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:
     """Ticks before the first in which somebody starts or stops speaking."""
     ticks = int(loud.shape[1])
-    for at, leg in enumerate(row.tolist()):
+    speaking = state.speaking[row]
+    steady = np.where(speaking, loud.all(axis=1), ~loud.any(axis=1))
+    for at in np.flatnonzero(~steady).tolist():
+        leg = int(row[at])
         ticks = _until_change(loud[at, :ticks], int(state.loud[leg]), int(state.quiet[leg]), bool(state.speaking[leg]))
     return ticks
 
@@ -195,12 +205,24 @@ def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
     state.loud[:], state.quiet[:] = rise, quiet
 
 
-def mix(layout: Layout, source: Sources, capacity: int) -> Pcm:
-    """(mixes, K * S): every sum, then every sum less an own sound."""
-    frame, size = source.sound, source.sound.shape[1]
+def mix(layout: Layout, source: Sources, capacity: int) -> tuple[Pcm, Bytes]:
+    """(mixes, K * S): every sum, then every sum less an own sound; and the payloads, as of :func:`encode`."""
+    size = source.sound.shape[1]
     place = np.zeros(capacity, np.intp)
     place[source.row] = np.arange(source.row.size)
-    total = np.empty((layout.sums, size), np.int32)
+    out = np.empty((layout.mixes, size), np.int16)
+    payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
+    width = max(FRAME, PIECE // max(1, layout.mixes))
+    for begin in range(0, size, width):
+        part = slice(begin, begin + width)
+        np.copyto(out[:, part], _mix(layout, source.sound[:, part], place), casting="unsafe")
+        encode(layout, out[:, part], payload[:, part])
+    return out, payload
+
+
+def _mix(layout: Layout, frame: Pcm, place: Index) -> NDArray[np.int32]:
+    """(mixes, W), clipped."""
+    total = np.empty((layout.mixes, frame.shape[1]), np.int32)
     for at, rows in enumerate(layout.crowds):
         np.sum(frame[place[rows]], axis=0, dtype=np.int32, out=total[at])
     base = len(layout.crowds)
@@ -209,27 +231,19 @@ def mix(layout: Layout, source: Sources, capacity: int) -> Pcm:
             total[base : base + rows.size] = frame[place[rows]]
         else:
             total[base : base + rows.size] += frame[place[rows]]
-    out = np.empty((layout.mixes, size), np.int16)
-    rest = total.take(layout.own_sum, axis=0)
-    rest -= frame.take(place[layout.own_row], axis=0)
-    for part, sum_ in ((out[: layout.sums], total), (out[layout.sums :], rest)):
-        np.minimum(sum_, 32767, out=sum_)
-        np.maximum(sum_, -32768, out=sum_)
-        np.copyto(part, sum_, casting="unsafe")
-    return out
+    np.take(total, layout.own_sum, axis=0, out=total[layout.sums :])
+    total[layout.sums :] -= frame[place[layout.own_row]]
+    return np.clip(total, -32768, 32767, out=total)
 
 
-def encode(layout: Layout, mixes: Pcm) -> Bytes:
-    """(Q, K * S): the silences of the laws, then every mix in every law in which it is needed."""
-    count = len(LAWS) + sum(needed.size for _, needed in layout.encode)
-    payload = np.empty((count, mixes.shape[1]), np.uint8)
+def encode(layout: Layout, mixes: Pcm, payload: Bytes) -> None:
+    """(Q, W): the silences of the laws, then every mix in every law in which it is needed."""
     for at, law in enumerate(LAWS):
         payload[at] = g711.SILENCE[law]
     done = len(LAWS)
     for law, needed in layout.encode:
-        g711.encode(law, mixes.take(needed, axis=0), payload[done : done + needed.size])
+        payload[done : done + needed.size] = g711.encode(law, mixes.take(needed, axis=0))
         done += needed.size
-    return payload
 
 
 def go_on(state: MediaState, heads: Heads, ticks: int, tick: int) -> None:
