@@ -42,7 +42,7 @@ async def get(server: ServerProcess, url: str) -> bytes:
 
 
 async def test_one_call_many_files(tmp_path: Path) -> None:
-    environment = {"MIXMINUS_RECORD_TRACKS": "all"}
+    environment = {"MIXMINUS_RECORD_TRACKS": "all", "MIXMINUS_RENDERINGS": "flac:stereo"}
     async with CallbackSink() as sink, ServerProcess(tmp_path, environment=environment) as server:
         sink.auth_token = server.address.auth_token
         client = server.plivo_client()
@@ -70,6 +70,10 @@ async def test_one_call_many_files(tmp_path: Path) -> None:
             await call("stop_recording")
             done = await sink.wait_for("MPCRecordingCompleted", timeout=10)
             await eventually(lambda: len(completed(sink)) == 2, timeout=10, what="the second Completed")
+            made = f"{whole.recording_id}.stereo.flac"
+            await eventually(
+                lambda: any(tmp_path.rglob(made)), timeout=10, what="the file that is made of every recording"
+            )
             one = completed(sink)
             await _judge_participants(server, one, both, member)
             await _judge_renderings(server, done.parameters["RecordingURL"], whole.recording_id)

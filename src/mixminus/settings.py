@@ -7,11 +7,21 @@ are refused by name. Nothing reads the environment after this.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from mixminus.errors import ConfigurationError
 
@@ -41,6 +51,24 @@ def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value or len(set(value)) < len(value):
         raise ValueError("name at least one codec, and each once: opus, g722, pcmu, pcma")
     return value
+
+
+_RENDERING = re.compile(r"(mp3|wav|flac|ogg):(mono|stereo|stems)(:nocoach)?")
+
+
+def _renderings(value: tuple[str, ...]) -> tuple[str, ...]:
+    for each in value:
+        if not _RENDERING.fullmatch(each):
+            raise ValueError(
+                f"{each!r} is not FORMAT:LAYOUT or FORMAT:LAYOUT:nocoach, for example flac:stereo; formats are mp3, "
+                "wav, flac and ogg, layouts mono, stereo and stems"
+            )
+    return value
+
+
+def _listed_if_any(value: object) -> object:
+    """As :func:`_listed`, but of nothing an empty list."""
+    return [] if value == "" else _listed(value)
 
 
 HostPort = Annotated[str, AfterValidator(_endpoint)]
@@ -160,6 +188,11 @@ class Settings(_Table):
         "mix",
         description="What multiparty recordings keep for other renderings: the mix, or also a track for each voice.",
     )
+    renderings: Annotated[tuple[str, ...], BeforeValidator(_listed_if_any), AfterValidator(_renderings)] = Field(
+        (),
+        description="Files made of every recording once its own is announced: FORMAT:LAYOUT, such as flac:stereo or "
+        "wav:stems:nocoach. All but mono with the coach need record_tracks = all.",
+    )
     pause_as: Literal["cut", "silence", "tone"] = Field(
         "cut", description="What a pause is in the file: nothing, silence of its length, or a tone."
     )
@@ -213,6 +246,14 @@ class Settings(_Table):
     )
     trunk: tuple[Trunk, ...] = Field((), description="Carriers for plain numbers, a [[trunk]] table each.")
     number: tuple[Number, ...] = Field((), description="Inbound numbers, a [[number]] table each.")
+
+    @field_validator("renderings")
+    @classmethod
+    def _recorded(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        beyond = [each for each in value if not each.endswith(":mono")]
+        if beyond and info.data.get("record_tracks") == "mix":
+            raise ValueError(f'{beyond[0]} needs a track for each voice; set record_tracks = "all"')
+        return value
 
     @property
     def rtp_range(self) -> tuple[int, int]:

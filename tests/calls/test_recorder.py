@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,11 @@ import msgspec
 import pytest
 
 from mixminus.calls.recorder import CallRecorder
+from mixminus.calls.renderings import Renderings
 from mixminus.recording.client import Finisher
 from mixminus.recording.finish import NoAudio
+from mixminus.recording.layouts import wanted
+from mixminus.recording.retention import receipt
 from mixminus.recording.spool import Spool
 from mixminus.recording.storage import KeyMaker
 from mixminus.store.db import Store
@@ -28,6 +32,13 @@ class Bench:
     def __init__(self, data: Path, store: Store, finisher: Finisher) -> None:
         self.kept = Kept(data, store)
         self.root = data / "spool"
+        self.renderings = Renderings(
+            self.kept.archive,
+            data / "masters",
+            Finisher,
+            always=[wanted("flac:mono"), wanted("wav:stereo:nocoach"), wanted("ogg:mono")],
+        )
+        self.renderings.placed = self.kept.keeper.placed
         self.recorder = CallRecorder(
             finisher,
             self.kept.archive.local,
@@ -36,6 +47,7 @@ class Bench:
             KeyMaker(),
             clock=self.kept.clock,
             masters=data / "masters",
+            renderings=self.renderings,
         )
 
     async def row(self, number: int, state: str) -> RecordingRow:
@@ -44,8 +56,25 @@ class Bench:
         await self.kept.store.commit(Transaction(save=(row,)))
         return row
 
-    def spool(self, row: RecordingRow, samples: int) -> Path:
+    async def made(self, number: int, *, tracks: bool) -> RecordingRow:
+        """A finished recording, committed, whose spool is still there."""
+        row = await self.row(number, "finishing")
+        self.spool(row, 800, tracks=tracks)
+        file = await self.recorder.finish(row)
+        ready = msgspec.structs.replace(row, state="ready", file=file.file, report=file.report)
+        await self.kept.store.commit(Transaction(save=(ready,)))
+        return ready
+
+    def files(self, row: RecordingRow) -> list[str]:
+        """Endings of what is there of a recording, sidecars left out."""
+        folder = self.kept.archive.local.path(row.file).parent
+        found = [path.name.removeprefix(row.id + ".") for path in folder.iterdir()]
+        return sorted(name for name in found if not name.endswith(("json", "vtt")))
+
+    def spool(self, row: RecordingRow, samples: int, *, tracks: bool = False) -> Path:
         spool = Spool.open(self.root / row.id, rate=8000, now_ns=0)
+        if tracks:
+            spool.beside([("somebody", bytes(2 * samples))], [])
         if samples:
             spool.append(bytes(2 * samples))
         spool.close(SECOND)
@@ -57,7 +86,11 @@ async def bench(data: Path) -> AsyncIterator[Bench]:
     store, finisher = await Store.open(data), Finisher()
     await finisher.start()
     try:
-        yield Bench(data, store, finisher)
+        b = Bench(data, store, finisher)
+        try:
+            yield b
+        finally:
+            await b.renderings.close()
     finally:
         await finisher.stop()
         await store.close()
@@ -102,9 +135,58 @@ async def test_a_spool_still_in_use_is_not_tidied_away(tmp_path: Path) -> None:
         row = await b.row(1, "finishing")
         folder = b.spool(row, 800)
         file = await b.recorder.finish(row)
-        ready = msgspec.structs.replace(row, state="ready", file=file.file)
+        ready = msgspec.structs.replace(row, state="ready", file=file.file, report=file.report)
         await b.kept.store.commit(Transaction(save=(ready,)))
         await b.recorder.tidy(b.kept.store)
         assert folder.exists(), "a transcript, say, is made of it"
         await b.recorder.discard(row.id)
         assert not folder.exists()
+
+
+async def test_what_is_made_of_every_recording_is_made_and_goes_with_it(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        row = await b.made(1, tracks=True)
+        await b.recorder.render(row)
+        assert b.files(row) == ["flac", "ogg", "stereo.nocoach.wav", "wav"]
+        assert "not_rendered" not in row.report
+        await b.recorder.discard(row.id)
+        await b.kept.keeper.remove(receipt(row, b.kept.clock.wall, "request"))
+        assert b.files(row) == [] and not (tmp_path / "masters" / row.id).exists()
+
+
+async def test_what_was_not_recorded_is_told_and_the_rest_is_made(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        row = await b.made(1, tracks=False)
+        assert list(row.report["not_rendered"]) == ["wav:stereo:nocoach"]
+        assert "kept the mix only" in row.report["not_rendered"]["wav:stereo:nocoach"]
+        await b.recorder.render(row)
+        assert b.files(row) == ["flac", "ogg", "wav"]
+
+
+async def test_renderings_a_crash_prevented_are_made_before_the_spool_goes(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        row = await b.made(1, tracks=True)
+        await b.recorder.abandon(row.id)  # what a new process knows of it
+        await b.recorder.tidy(b.kept.store)
+        assert b.files(row) == ["flac", "ogg", "stereo.nocoach.wav", "wav"]
+        assert not (b.root / row.id).exists()
+
+
+async def test_a_rendering_that_comes_after_the_deletion_goes_too(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        row = await b.made(1, tracks=True)
+        left = receipt(row, b.kept.clock.wall, "request")
+        deleted = msgspec.structs.replace(row, deleted_at=b.kept.clock.wall, file="")
+        await b.kept.store.commit(Transaction(save=(deleted, left)))
+        await b.recorder.render(row)
+        assert b.files(row) == []
+
+
+async def test_who_asks_while_they_are_made_is_told_to_come_again(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        row = await b.made(1, tracks=True)
+        making = asyncio.create_task(b.recorder.render(row))
+        await asyncio.sleep(0)
+        assert await b.renderings.key(row, "mp3", "stereo", coach=True) is None
+        await making
+        assert await b.renderings.key(row, "flac", "mono", coach=True) == f"{row.file.removesuffix('wav')}flac"

@@ -108,6 +108,7 @@ async def test_recording_from_start_to_announced_file() -> None:
     await world.service.settle()
     assert recording_events(world) == ["Initiated", "Paused", "Completed"]
     assert world.recorder.discarded == [started.recording_id]
+    assert world.recorder.rendered == [f"{started.recording_id}.mp3"]
 
 
 @pytest.mark.parametrize("trouble", ["", "no model"])

@@ -126,6 +126,8 @@ class FakeRecorder:
     def __init__(self) -> None:
         self.trouble = ""
         self.discarded: list[str] = []
+        self.rendered: list[str] = []
+        """Files of those of which more was to be made."""
         self.noted: list[tuple[str, str]] = []
         self.deleted: list[ReceiptRow] = []
         self.held_because = ""
@@ -143,6 +145,9 @@ class FakeRecorder:
         if self.trouble:
             raise StorageError(self.trouble)
         return FinishedFile(8000, 8000, 16044, "00", f"{row.id}.{row.format}")
+
+    async def render(self, row: RecordingRow) -> None:
+        self.rendered.append(row.file)
 
     async def transcribe(self, row: RecordingRow) -> str:
         if self.trouble:

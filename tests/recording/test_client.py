@@ -94,7 +94,7 @@ async def test_kill_9_while_following_and_while_finishing(tmp_path: Path, finish
 async def test_a_partial_file_grows_before_the_end(tmp_path: Path, finisher: Finisher) -> None:
     spool = record(tmp_path / "r1", close=False)
     finisher.follow("r1", tmp_path / "r1", "mp3", tmp_path / "r1.mp3")
-    partial = tmp_path / "r1.partial"
+    partial = tmp_path / "r1.mp3.partial"
     await until(lambda: partial.exists() and partial.stat().st_size > 100_000)
     finisher.forget("r1")
     await until(lambda: not partial.exists())

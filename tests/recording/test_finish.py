@@ -252,7 +252,7 @@ def test_a_full_disk_is_told_and_costs_nothing_but_time(tmp_path: Path, monkeypa
         pass
     assert "disk full while writing" in str(job.trouble)
     assert names(tmp_path / "out") == []  # its space was given back
-    with pytest.raises(StorageError, match=r"disk full while writing .*x\.partial"):
+    with pytest.raises(StorageError, match=r"disk full while writing .*x\.wav\.partial"):
         finish.run(job)
     assert names(tmp_path / "out") == []
     disk.full = False

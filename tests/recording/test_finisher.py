@@ -66,9 +66,9 @@ def test_finishing_goes_before_following(tmp_path: Path) -> None:
     desk.receive(Finish("done"))
     while not answers:
         desk.turn()
-    assert not (tmp_path / "growing.partial").exists()
+    assert not (tmp_path / "growing.wav.partial").exists()
     work(desk)
-    assert (tmp_path / "growing.partial").exists()
+    assert (tmp_path / "growing.wav.partial").exists()
 
 
 def test_following_twice_changes_nothing(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_disk_that_refuses_in_a_thread_fails_that_recording(tmp_path: Path, mo
         work(desk, answers, 1, woken)
     (failed,) = answers
     assert isinstance(failed, Failed) and "disk full while putting in place" in failed.reason
-    assert not (tmp_path / "x.partial").exists()
+    assert not (tmp_path / "x.wav.partial").exists()
 
 
 def test_finish_of_what_is_not_followed_is_told(tmp_path: Path) -> None:

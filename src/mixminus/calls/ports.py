@@ -68,6 +68,11 @@ class Recorder(Protocol):
     async def finish(self, row: RecordingRow) -> FinishedFile:
         """Make, verify and place the file of a spool that is closed. Raises StorageError."""
 
+    async def render(self, row: RecordingRow) -> None:
+        """Make what else is made of every recording, of one that is ready and whose spool is still there. Never raises
+        for what cannot be made.
+        """
+
     async def transcribe(self, row: RecordingRow) -> str:
         """Make the transcript of a finished recording whose spool is still there; its text. Raises StorageError."""
 

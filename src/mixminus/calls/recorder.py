@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from mixminus.calls.recording import FinishedFile
+from mixminus.calls.renderings import Renderings
 from mixminus.calls.taps import spec_of
 from mixminus.clock import Clock
 from mixminus.errors import StorageError
@@ -57,8 +58,12 @@ class CallRecorder:
         masters: Path | None = None,
         engine: str = FASTER_WHISPER,
         model: str = "",
+        renderings: Renderings | None = None,
     ) -> None:
-        """``masters``: where spools are kept when their file is announced; ``None``: they are removed."""
+        """``masters``: where spools are kept when their file is announced; ``None``: they are removed. ``renderings``
+        knows what else is made of every recording.
+        """
+        self._renderings = renderings
         self._clock = clock
         self._engine, self._model = engine, model
         self._masters = masters
@@ -115,7 +120,10 @@ class CallRecorder:
             raise
         if made.sidecar_trouble:
             log.error("a recording has no timeline", recording_id=row.id, error=made.sidecar_trouble)
-        return FinishedFile(made.samples, made.rate, made.size, made.sha256, self._key(row), report_of(made))
+        report = report_of(made)
+        if self._renderings is not None and (impossible := self._renderings.impossible(made.tracks)):
+            report["not_rendered"] = impossible
+        return FinishedFile(made.samples, made.rate, made.size, made.sha256, self._key(row), report)
 
     async def _wait(self, recording_id: str) -> None:
         try:
@@ -125,6 +133,10 @@ class CallRecorder:
             log.error("the media worker did not close a tap; finishing what is on disk", recording_id=recording_id)
         finally:
             del self._closed[recording_id]
+
+    async def render(self, row: RecordingRow) -> None:
+        if self._renderings is not None:
+            await self._renderings.make_all(row, Path(self.folder(row.id)))
 
     async def transcribe(self, row: RecordingRow) -> str:
         out = beside(self._storage.path(row.file), "transcript.json")
@@ -176,6 +188,8 @@ class CallRecorder:
             if row is None or recording_id in self._in_hand:
                 continue
             if row.state == "ready":
+                if row.deleted_at is None:
+                    await self.render(row)
                 await self.discard(recording_id)
             elif row.state == "failed":
                 await self._remove_empty(recording_id)

@@ -1,11 +1,13 @@
-"""Other files of a finished recording, made from its master when they are asked for. A shell."""
+"""Other files of a finished recording: made from its master when they are asked for, or by setting as soon as it is
+announced. A shell.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -15,7 +17,7 @@ from mixminus.errors import InvalidParameter, NotFound, StorageError
 from mixminus.recording.archive import Archive
 from mixminus.recording.channels import Spec
 from mixminus.recording.client import Finisher
-from mixminus.recording.layouts import Layout, channels_of
+from mixminus.recording.layouts import Layout, Wanted, channels_of
 from mixminus.recording.rendering import MOST_CHANNELS, Format
 from mixminus.recording.sidecar import NOTES_FILE, read_notes
 from mixminus.recording.spool import segment_files
@@ -41,7 +43,20 @@ class Renderings:
     that renders, so that recordings being finished never wait; it is started at the first request.
     """
 
-    def __init__(self, archive: Archive, masters: Path | None, finisher: Callable[[], Finisher] = Finisher) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        masters: Path | None,
+        finisher: Callable[[], Finisher] = Finisher,
+        *,
+        always: Sequence[Wanted] = (),
+    ) -> None:
+        """``always``: what is made of every recording by :meth:`make_all`."""
+        self._always = tuple(always)
+        self._preparing: set[str] = set()
+        """Recordings in :meth:`make_all`: their masters are still spools."""
+        self.placed: Callable[[RecordingRow], Awaitable[None]] = _nothing
+        """Told of each recording with a new file."""
         self._archive = archive
         self._masters = masters
         self._make_finisher = finisher
@@ -60,8 +75,10 @@ class Renderings:
         if task is None:
             if await asyncio.to_thread(self._archive.size, key) is not None:
                 return key
-            folder, spec = await asyncio.to_thread(self._plan, row, format, layout, coach)
-            task = self._under_way[key] = asyncio.create_task(self._make(key, folder, format, spec), name="rendering")
+            if row.id in self._preparing:
+                return None
+            folder, spec = await asyncio.to_thread(self._plan, row, Wanted(format, layout, coach), self._master(row))
+            task = self._begin(row, key, folder, format, spec)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
         if not done:
             return None
@@ -69,14 +86,52 @@ class Renderings:
         task.result()
         return key
 
-    def _plan(self, row: RecordingRow, format: Format, layout: Layout, coach: bool) -> tuple[Path, Spec]:
+    async def make_all(self, row: RecordingRow, spool: Path) -> None:
+        """What is made of every recording, from its spool, which must stay until this returns. ``row`` is ready.
+
+        Never raises for what this recording does not hold or the disk refuses: that is logged. What is there already
+        is not made again.
+        """
+        self._preparing.add(row.id)
+        try:
+            for each in self._always:
+                await self._make_one(row, spool, each)
+        finally:
+            self._preparing.discard(row.id)
+
+    async def _make_one(self, row: RecordingRow, spool: Path, each: Wanted) -> None:
+        key = rendering_key(row, each.format, each.layout, coach=each.coach)
+        try:
+            if await asyncio.to_thread(self._archive.size, key) is None:
+                folder, spec = await asyncio.to_thread(self._plan, row, each, spool)
+                await self._begin(row, key, folder, each.format, spec)
+        except (InvalidParameter, NotFound, StorageError) as error:
+            log.error("a rendering was not made", recording_id=row.id, rendering=str(each), error=str(error))
+        finally:
+            self._under_way.pop(key, None)
+
+    def impossible(self, tracks: Sequence[str]) -> dict[str, str]:
+        """What will not be made of a recording that kept these tracks, and why."""
+        found = {}
+        for each in self._always:
+            try:
+                _check_tracks(each, tracks)
+            except InvalidParameter as error:
+                found[str(each)] = str(error)
+        return found
+
+    def _begin(self, row: RecordingRow, key: str, folder: Path, format: Format, spec: Spec) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._make(row, key, folder, format, spec), name="rendering")
+        self._under_way[key] = task
+        return task
+
+    def _master(self, row: RecordingRow) -> Path | None:
+        return self._masters / row.id if self._masters is not None else None
+
+    def _plan(self, row: RecordingRow, wanted: Wanted, folder: Path | None) -> tuple[Path, Spec]:
+        format, layout, coach = wanted
         tracks = row.report.get("tracks", [])
-        if (layout != "mono" or not coach) and not tracks:
-            raise InvalidParameter(
-                "layout" if layout != "mono" else "coach",
-                "this recording kept the mix only; record with record_tracks=all (parameter or setting) for others",
-            )
-        folder = self._masters / row.id if self._masters is not None else None
+        _check_tracks(wanted, tracks)
         if folder is None or not segment_files(folder):
             raise NotFound("the master of this recording is not kept (any more): see the setting master_days")
         notes_file = folder / NOTES_FILE
@@ -87,7 +142,7 @@ class Renderings:
             raise InvalidParameter("format", f"{limit}; ask for wav")
         return folder, Spec(channels, spec_of(row).pause_as)
 
-    async def _make(self, key: str, folder: Path, format: Format, spec: Spec) -> None:
+    async def _make(self, row: RecordingRow, key: str, folder: Path, format: Format, spec: Spec) -> None:
         finisher = await self._running()
         finisher.follow(key, folder, format, self._archive.local.path(key), spec)
         try:
@@ -95,6 +150,7 @@ class Renderings:
         except StorageError:
             finisher.forget(key)
             raise
+        await self.placed(row)
 
     async def _running(self) -> Finisher:
         async with self._starting:
@@ -132,3 +188,16 @@ class Renderings:
             except OSError as error:
                 log.error("a master could not be removed", folder=str(folder), error=str(error))
         return removed
+
+
+def _check_tracks(wanted: Wanted, tracks: Sequence[str]) -> None:
+    """Raises InvalidParameter for what cannot be made without tracks."""
+    if not tracks and (wanted.layout != "mono" or not wanted.coach):
+        raise InvalidParameter(
+            "layout" if wanted.layout != "mono" else "coach",
+            "this recording kept the mix only; record with record_tracks=all (parameter or setting) for others",
+        )
+
+
+async def _nothing(row: RecordingRow) -> None:
+    return

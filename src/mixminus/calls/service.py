@@ -314,8 +314,9 @@ class Service:
             await self.recorder.abandon(row.id)
             return
         ledger.at = self.clock.now().wall
-        recording.complete(row, file, ledger)
+        ready = recording.complete(row, file, ledger)
         await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
+        await self.recorder.render(ready)
         if row.settings.get("transcript"):
             await self._transcribe(row, file)
         if self.books.owed:

@@ -78,7 +78,7 @@ class Job:
         self._folder = folder
         self._format = format
         self._target = target
-        self._partial = target.with_suffix(".partial")
+        self._partial = target.with_name(target.name + ".partial")  # not shared by two formats of one recording
         self._begin_anew()
 
     def _begin_anew(self) -> None:

@@ -103,6 +103,13 @@ class Keeper:
         """A recording was announced, or something deleted."""
         self._wake.set()
 
+    async def placed(self, row: RecordingRow) -> None:
+        """A recording got another file. If it was deleted meanwhile, that one goes too."""
+        owed = await self._store.receipt(row.id)
+        if owed is not None:
+            await self.remove(owed)
+        self._wake.set()
+
     async def round(self) -> bool:
         """Everything that is due, once; whether all of it succeeded. What fails is in :attr:`trouble`."""
         self.trouble = ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+from mixminus.recording.rendering import Format
 from mixminus.recording.sidecar import members_of
 
 Layout: TypeAlias = Literal["mono", "stereo", "stems"]
@@ -14,6 +15,27 @@ SOUNDS = "sounds"
 _OWN_HEARD = ("own", "heard")
 
 Channels: TypeAlias = tuple[tuple[str, ...], ...]
+
+
+class Wanted(NamedTuple):
+    """Another file of a recording."""
+
+    format: Format
+    layout: Layout
+    coach: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.format}:{self.layout}" + ("" if self.coach else ":nocoach")
+
+
+def wanted(text: str) -> Wanted:
+    """Of ``flac:stereo`` or ``wav:stems:nocoach``, as the setting ``renderings`` has them. Raises ValueError."""
+    parts = text.split(":")
+    for format in get_args(Format):
+        for layout in LAYOUTS:
+            if parts in ([format, layout], [format, layout, "nocoach"]):
+                return Wanted(format, layout, len(parts) == 2)
+    raise ValueError(f"{text!r} is not FORMAT:LAYOUT or FORMAT:LAYOUT:nocoach, such as flac:stereo")
 
 
 def channels_of(layout: Layout, *, coach: bool, tracks: Sequence[str], notes: Sequence[Mapping[str, Any]]) -> Channels:

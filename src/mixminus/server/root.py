@@ -32,6 +32,7 @@ from mixminus.media.client import MediaClient
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
+from mixminus.recording.layouts import wanted
 from mixminus.recording.opening import MASTERS, SPOOL, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
 from mixminus.recording.storage.objects import ObjectStorage
@@ -139,6 +140,10 @@ class Server:
         self.keeper = Keeper(
             self.store, self.archive, clock=self.clock, spool_root=spool, retention=retention_of(settings)
         )
+        self.renderings = Renderings(
+            self.archive, self._masters(), self._make_finisher, always=[wanted(text) for text in settings.renderings]
+        )
+        self.renderings.placed = self.keeper.placed
         self.recorder = CallRecorder(
             self.finisher,
             self.archive.local,
@@ -149,9 +154,9 @@ class Server:
             masters=self._masters(),
             engine=settings.transcribe_engine,
             model=settings.transcribe_model,
+            renderings=self.renderings,
         )
         self._closing.push_async_callback(self.recorder.notebook.close)
-        self.renderings = Renderings(self.archive, self._masters(), self._make_finisher)
         self._closing.push_async_callback(self.renderings.close)
         sweeping = asyncio.create_task(self.renderings.sweep(settings.master_days), name="masters")
         self._closing.push_async_callback(cancel, sweeping)
