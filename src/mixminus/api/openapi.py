@@ -20,6 +20,7 @@ _ERRORS = {
     "400": "A parameter is missing or wrong, or the state of the resource does not allow this",
     "401": "Wrong auth id or auth token",
     "404": "No such resource, or not implemented yet",
+    "405": "The path, as written, is one that takes other verbs",
     "409": "The server's surroundings refuse: disk full, media worker away",
     "429": "Too many requests",
 }
