@@ -33,9 +33,13 @@ def need(name: str) -> str:
 
 def fetch(words: Sequence[str], folder: Path, **environment: str) -> None:
     """Run a package manager; the test is skipped with its last words when it cannot fetch or build."""
-    done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=400, check=False, env={**os.environ, **environment}
-    )
+    variables = {**os.environ, **environment}
+    try:
+        done = subprocess.run(
+            words, cwd=folder, capture_output=True, text=True, timeout=400, check=False, env=variables
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"{' '.join(words[:3])} took longer than 400 s")
     if done.returncode:
         pytest.skip(f"{' '.join(words[:3])} failed: {(done.stdout + done.stderr)[-800:]}")
 
@@ -67,4 +71,35 @@ def java(folder: Path) -> Program:
     return Program([machine, "-cp", path, "Program", jar.stem.removeprefix("plivo-java-")])
 
 
-PROGRAMS: dict[str, Callable[[Path], Program]] = {"python": python, "node": node, "go": go, "java": java}
+def ruby(folder: Path) -> Program:
+    program = need("ruby")
+    fetch([program, "-e", 'require "plivo"'], folder)  # as it is installed: gem install plivo
+    return Program([program, str(HERE / "ruby" / "program.rb")])
+
+
+def php(folder: Path) -> Program:
+    """With the SDK that ``PLIVO_PHP_AUTOLOAD`` names, else as composer can fetch it."""
+    program = need("php")
+    autoload = os.environ.get("PLIVO_PHP_AUTOLOAD")
+    if autoload is None:
+        fetch([need("composer"), "require", "--no-interaction", "--quiet", "plivo/plivo-php"], folder)
+        autoload = str(folder / "vendor" / "autoload.php")
+    return Program([program, str(HERE / "php" / "program.php")], {"PLIVO_PHP_AUTOLOAD": autoload})
+
+
+def dotnet(folder: Path) -> Program:
+    program = need("dotnet")
+    shutil.copytree(HERE / "dotnet", folder, dirs_exist_ok=True)
+    fetch([program, "build", "--nologo", "--output", "built"], folder, DOTNET_CLI_TELEMETRY_OPTOUT="1")
+    return Program([program, str(folder / "built" / "Interop.dll")])
+
+
+PROGRAMS: dict[str, Callable[[Path], Program]] = {
+    "python": python,
+    "node": node,
+    "go": go,
+    "java": java,
+    "ruby": ruby,
+    "php": php,
+    "dotnet": dotnet,
+}
