@@ -34,7 +34,7 @@ class _Quiet(uvicorn.Server):
 
 
 def _serve_asgi(app: App) -> tuple[str, Callable[[], None]]:
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # see mixminus.server.ground
     listener.bind((_HOST, 0))
     listener.listen(128)
     server = _Quiet(uvicorn.Config(app, log_config=None, access_log=False, loop="asyncio"))
@@ -50,6 +50,8 @@ def _serve_asgi(app: App) -> tuple[str, Callable[[], None]]:
 
 
 class _Handler(wsgiref.simple_server.WSGIRequestHandler):
+    disable_nagle_algorithm = True
+
     def log_message(self, format: str, *args: Any) -> None: ...
 
 
