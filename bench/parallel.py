@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from mixminus.media.engine import Engine
 from mixminus.media.spool import SpoolWriter
 from mixminus.media.state import TICK_NS
 from mixminus.recording.client import Finisher
-from mixminus.recording.spool import Spool
+from mixminus.recording.spool import Spool, sync_together
 
 HEADER = np.dtype([("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
 LATE_NS = TICK_NS
@@ -75,9 +76,10 @@ def ticks(engine: Engine, batch: PacketBatch, count: int) -> tuple[int, float, f
 async def run(recordings: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="mixminus-bench-") as name:
         folder, finisher = Path(name), Finisher()
-        writer = SpoolWriter(Spool.open)
+        writer = SpoolWriter(Spool.open, sync_together=sync_together)
         engine, batch = build(recordings, writer, folder)
         writer.start()
+        sys.setswitchinterval(0.0005)  # as the worker does
         await finisher.start()
         for room in range(recordings):
             finisher.follow(str(room), folder / "spool" / str(room), "mp3", folder / f"{room}.mp3")

@@ -104,6 +104,70 @@ def test_a_tap_goes_on_in_a_new_segment(made: list[SpoolWriter], tmp_path: Path)
     assert len(segment_files(tmp_path / "rec")) == 2
 
 
+class Gate:
+    """Spools whose opening and closing wait for :attr:`pass_`, if their name is in ``slow``."""
+
+    def __init__(self, slow: str, opening: bool) -> None:
+        self.slow, self.opening = slow, opening
+        self.pass_, self.reached = threading.Event(), threading.Event()
+
+    def open(self, folder: Path, *, rate: int, now_ns: int, paused: bool) -> Spool:
+        if self.opening:
+            self._wait(folder.name)
+        made = Spool.open(folder, rate=rate, now_ns=now_ns, paused=paused)
+        if not self.opening:
+            close = made.close
+
+            def close_slowly(now_ns: int) -> int:
+                self._wait(folder.name)
+                return close(now_ns)
+
+            made.close = close_slowly  # type: ignore[method-assign]
+        return made
+
+    def _wait(self, name: str) -> None:
+        if name == self.slow:
+            self.reached.set()
+            assert self.pass_.wait(10)
+
+
+@pytest.mark.parametrize("opening", [True, False])
+def test_a_spool_that_opens_or_closes_slowly_holds_up_no_other(
+    made: list[SpoolWriter], tmp_path: Path, opening: bool
+) -> None:
+    gate = Gate("slow", opening)
+    writer = writer_of(made, gate.open)
+    slow, other = (writer.open_tap(tap_into(tmp_path / name), 0) for name in ("slow", "other"))
+    for tap in (slow, other):
+        tap.write(ramp(800), 5 * TICK)
+    slow.close(5 * TICK)
+    assert gate.reached.wait(10)
+    other.write(ramp(800), 10 * TICK)
+    other.close(10 * TICK)
+    assert wait_for(writer) == [TapClosed(tap="other", samples=1600, rate=8000, at_ns=10 * TICK)]
+    gate.pass_.set()
+    assert wait_for(writer) == [TapClosed(tap="slow", samples=800, rate=8000, at_ns=5 * TICK)]
+    assert writer.backlog == 0
+    assert [(told.samples, told.ended) for told in map(read, (tmp_path / "slow", tmp_path / "other"))] == [
+        (800, True),
+        (1600, True),
+    ]
+
+
+def test_stopping_waits_for_what_is_being_opened(tmp_path: Path) -> None:
+    gate = Gate("slow", True)
+    writer = SpoolWriter(gate.open)
+    writer.start()
+    tap = writer.open_tap(tap_into(tmp_path / "slow"), 0)
+    tap.write(ramp(800), 5 * TICK)
+    tap.close(5 * TICK)
+    assert gate.reached.wait(10)
+    threading.Timer(0.05, gate.pass_.set).start()
+    assert writer.stop(10)
+    told = read(tmp_path / "slow")
+    assert told.samples == 800 and told.ended
+
+
 class BrokenDisk:
     """Takes so many blocks, then raises."""
 

@@ -1,7 +1,9 @@
 """Takes what the taps recorded to disk, on one thread of its own, so that no tick ever waits for a disk.
 
 Sinks (called from the tick) append to one bounded queue; the thread drains it a few times a second, writes block by
-block and syncs once per round. A spool that cannot be written fails its own tap and no other.
+block and syncs once per round. Spools are opened and closed aside, in a few more threads, since that waits for the disk
+several times each: hundreds that begin or end together hold up nobody. A spool that cannot be written fails its
+own tap and no other.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -26,6 +29,8 @@ SYNC_ROUNDS = 8
 """Dirty spools are synced every so many rounds (0.4 s), together: fewer syncs, and they share commits. With the half
 second that a block gathers, a power cut then costs less than a second.
 """
+ASIDE = 8
+"""Threads in which spools are opened and closed: they share the file system's commits."""
 TOGETHER = 4
 """So many dirty spools are synced in one go; fewer one by one, since other programs' files are none of ours."""
 BACKLOG_LIMIT = 64 * 1024 * 1024
@@ -115,6 +120,16 @@ class Tap:
         self._enqueue(self, "close", 0, now_ns)
 
 
+_Entry: TypeAlias = tuple[Tap, Operation, Value, int]
+
+
+class _Opening(NamedTuple):
+    """A spool that is being opened, and what is to be done with it then."""
+
+    file: Future[SpoolFile]
+    entries: list[_Entry]
+
+
 class SpoolWriter:
     """The writer thread and its queue. :meth:`open_tap`, :meth:`events` and :meth:`stop` are for the tick's thread."""
 
@@ -124,7 +139,10 @@ class SpoolWriter:
         self._open_spool = open_spool
         self._sync_together = sync_together
         self._backlog_limit = backlog_limit
-        self._queue: deque[tuple[Tap, Operation, Value, int]] = deque()
+        self._queue: deque[_Entry] = deque()
+        self._aside: ThreadPoolExecutor | None = None
+        """There is one while the thread runs."""
+        self._opening: dict[Tap, _Opening] = {}
         self._queued_bytes = 0
         self._written_bytes = 0
         self._events: deque[TapEvent] = deque()
@@ -189,36 +207,65 @@ class SpoolWriter:
     # -- on the writer thread
 
     def _run(self) -> None:
-        rounds = 0
         try:
-            while not (self._stopping and not self._queue):
-                self._wake.wait(POLL_SECONDS)
-                self._wake.clear()
-                self._drain()
-                rounds += 1
-                if rounds % SYNC_ROUNDS == 0:
-                    self._sync()
-            self._sync()
+            with ThreadPoolExecutor(ASIDE, thread_name_prefix="spools") as self._aside:
+                self._rounds()
         except BaseException as error:  # noqa: BLE001 - handed to the tick's thread, which must not go on without a writer
             self._crash = error
 
+    def _rounds(self) -> None:
+        rounds = 0
+        while not (self._stopping and not self._queue and not self._opening):
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+            self._drain()
+            rounds += 1
+            if rounds % SYNC_ROUNDS == 0:
+                self._sync()
+        self._sync()
+
     def _drain(self) -> None:
+        for tap in [tap for tap, opening in self._opening.items() if opening.file.done()]:
+            self._opened(tap, self._opening.pop(tap))
         for _ in range(len(self._queue)):
-            tap, operation, value, now_ns = self._queue.popleft()
-            if isinstance(value, bytes | Beside):
-                self._written_bytes += len(value)
-            if tap.failed:
-                self._abandon(tap, now_ns)
-                continue
-            try:
-                self._do(tap, operation, value, now_ns)
-            except (StorageError, OSError) as error:
-                self._fail(tap, str(error), now_ns)
-                self._abandon(tap, now_ns)
+            entry = self._queue.popleft()
+            opening = self._opening.get(entry[0])
+            if opening is None:
+                self._take(entry)
+            else:
+                opening.entries.append(entry)
+
+    def _take(self, entry: _Entry) -> None:
+        tap, operation, value, now_ns = entry
+        if isinstance(value, bytes | Beside):
+            self._written_bytes += len(value)
+        if tap.failed:
+            self._abandon(tap, now_ns)
+            return
+        try:
+            self._do(tap, operation, value, now_ns)
+        except (StorageError, OSError) as error:
+            self._fail(tap, str(error), now_ns)
+            self._abandon(tap, now_ns)
+
+    def _open(self, tap: Tap, paused: bool, now_ns: int) -> SpoolFile:
+        return self._open_spool(tap.folder, rate=tap.rate, now_ns=now_ns, paused=paused)
+
+    def _opened(self, tap: Tap, opening: _Opening) -> None:
+        try:
+            tap.file = opening.file.result()
+        except (StorageError, OSError) as error:
+            if not tap.failed:
+                self._fail(tap, str(error), tap.covered_ns)
+        for entry in opening.entries:
+            self._take(entry)
 
     def _do(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
         if operation == "open":
-            tap.file = self._open_spool(tap.folder, rate=tap.rate, now_ns=now_ns, paused=bool(value))
+            if self._aside is None:
+                tap.file = self._open(tap, bool(value), now_ns)
+            else:
+                self._opening[tap] = _Opening(self._aside.submit(self._open, tap, bool(value), now_ns), [])
             return
         file = tap.file
         assert file is not None, "a tap that could not be opened has failed"
@@ -234,12 +281,25 @@ class SpoolWriter:
         elif operation == "resume":
             file.resume(now_ns)
         else:
-            self._close(tap, file, now_ns)
+            self._dirty.discard(tap)
+            if self._aside is None:
+                self._close(tap, file, now_ns)
+            else:
+                self._aside.submit(self._close_aside, tap, file, now_ns)
             return
         self._dirty.add(tap)
 
+    def _close_aside(self, tap: Tap, file: SpoolFile, now_ns: int) -> None:
+        """In a thread of its own: closing is the last that is done with a tap."""
+        try:
+            self._close(tap, file, now_ns)
+        except (StorageError, OSError) as error:
+            self._fail(tap, str(error), now_ns)
+            self._abandon(tap, now_ns)
+        except BaseException as error:  # noqa: BLE001 - as in _run
+            self._crash = error
+
     def _close(self, tap: Tap, file: SpoolFile, now_ns: int) -> None:
-        self._dirty.discard(tap)
         tap.samples = file.close(now_ns)
         tap.file = None
         self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=tap.rate, at_ns=now_ns))
