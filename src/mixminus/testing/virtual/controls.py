@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from mixminus.errors import SoundError
 from mixminus.testing import sources
 from mixminus.testing.virtual.audible import Audible
 from mixminus.testing.virtual.phones import Phone
@@ -154,6 +155,11 @@ class Controls:
                 phone.presses(str(given["keys"]))
             case "loses":
                 phone.loses(_number(given, "share"))
+            case "says" if "text" in given:
+                try:
+                    phone.speaks(str(given["text"]), **{key: str(given.get(key, "")) for key in ("voice", "language")})
+                except SoundError as error:
+                    raise BadControl(f"text: {error}") from None
             case "says":
                 phone.says(_sound(given), seconds=_optional(given, "seconds"), loop=bool(given.get("loop", False)))
             case _:
@@ -229,7 +235,7 @@ def _sound(given: dict[str, Any]) -> sources.Samples:
         return sources.tone(_number(given, "tone"), dbfs=_number(given, "dbfs", -12.0))
     if "file" in given:
         return sources.from_file(Path(str(given["file"])))
-    raise BadControl("tone (Hz) or file (path of a WAV, FLAC, MP3 or Ogg file): what to say")
+    raise BadControl("tone (Hz), file (path of a WAV, FLAC, MP3 or Ogg file) or text: what to say")
 
 
 def _number(given: dict[str, Any], name: str, default: float = 0.0) -> float:

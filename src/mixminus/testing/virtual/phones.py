@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mixminus.testing.phone import CallFailed, VirtualPhone
 from mixminus.testing.sources import Samples, from_file
+from mixminus.testing.speech import spoken
 from mixminus.testing.virtual.audible import Audible, audible
 from mixminus.testing.virtual.bank import BankAudio
 from mixminus.testing.virtual.frozen import told
@@ -121,6 +122,15 @@ class Phone:
             samples = samples.repeat(1) if len(samples) >= wanted else _repeated(samples, wanted)
             samples = samples[:wanted]
         self.say(samples, loop=loop)
+
+    def speaks(self, text: str, *, voice: str = "", language: str = "") -> None:
+        """Say a text, SSML or not, with the voice that the world's server has: espeak-ng or piper.
+
+        Raises :class:`~mixminus.errors.SoundError` if none is installed, or it has no such voice or language.
+        """
+        settings = self.world.server.settings
+        engine, voices = settings.tts_engine, settings.tts_piper_voices
+        self.say(spoken(text, voice=voice, language=language, engine=engine, piper_voices=voices))
 
     @told
     def say(self, samples: Samples, loop: bool = False) -> None:
