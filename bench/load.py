@@ -203,11 +203,12 @@ class Load:
                 return
 
     def _account(self, got: int, now_ns: int) -> None:
-        to = self._in_control["to"][:got].astype(np.int64)
+        rtp = (self._in_data[:got, 1] < 192) | (self._in_data[:got, 1] > 223)  # not RTCP, RFC 5761 section 4
+        to = self._in_control["to"][:got][rtp].astype(np.int64)
         peer = (to[:, 1] - 1 << 16) + (to[:, 2] << 8) + to[:, 3]
-        data = self._in_data[:got]
+        data = self._in_data[:got][rtp]
         sequence = data[:, 2].astype(np.int64) << 8 | data[:, 3]
-        self.received += got
+        self.received += len(data)
         new = self.first[peer] < 0
         self.first[peer[new][::-1]] = sequence[new][::-1]  # the earliest, should a peer be there twice
         np.add.at(self.count, peer, 1)

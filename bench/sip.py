@@ -1,6 +1,7 @@
 """SIP: cost of parsing, and of calls over loopback against an agent of ours in another process.
 
-``python -m bench.sip [--rate 100] [--seconds 10] [--tcp]``. CPU figures are of the called side, the server's role.
+``python -m bench sip [--rate 100] [--seconds 10]``, over UDP and TCP. CPU figures are of the called side, the
+server's role.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import uvloop
@@ -140,12 +142,12 @@ async def load(rate: int, seconds: int, transport: str) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench sip", description=__doc__)
     parser.add_argument("--rate", type=int, nargs="+", default=[100, 300], help="calls per second")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.serve:
         uvloop.run(serve())
         return
