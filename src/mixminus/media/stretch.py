@@ -206,18 +206,19 @@ def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
 
 
 def mix(layout: Layout, source: Sources, capacity: int) -> tuple[Pcm, Bytes]:
-    """(mixes, K * S): every sum, then every sum less an own sound; and the payloads, as of :func:`encode`."""
+    """(sums, K * S): every sum; and the payloads of sums and of sums less an own sound, as of :func:`encode`."""
     size = source.sound.shape[1]
     place = np.zeros(capacity, np.intp)
     place[source.row] = np.arange(source.row.size)
-    out = np.empty((layout.mixes, size), np.int16)
+    sums = np.empty((layout.sums, size), np.int16)
     payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
     width = max(FRAME, PIECE // max(1, layout.mixes))
     for begin in range(0, size, width):
         part = slice(begin, begin + width)
-        np.copyto(out[:, part], _mix(layout, source.sound[:, part], place), casting="unsafe")
-        encode(layout, out[:, part], payload[:, part])
-    return out, payload
+        mixes = _mix(layout, source.sound[:, part], place).astype(np.int16)
+        sums[:, part] = mixes[: layout.sums]
+        encode(layout, mixes, payload[:, part])
+    return sums, payload
 
 
 def _mix(layout: Layout, frame: Pcm, place: Index) -> NDArray[np.int32]:
@@ -242,7 +243,9 @@ def encode(layout: Layout, mixes: Pcm, payload: Bytes) -> None:
         payload[at] = g711.SILENCE[law]
     done = len(LAWS)
     for law, needed in layout.encode:
-        payload[done : done + needed.size] = g711.encode(law, mixes.take(needed, axis=0))
+        first, end = int(needed[0]), int(needed[-1]) + 1
+        wanted = mixes[first:end] if end - first == needed.size else mixes.take(needed, axis=0)
+        payload[done : done + needed.size] = g711.encode(law, wanted)
         done += needed.size
 
 
