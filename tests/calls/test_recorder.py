@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+import soundfile
 
 from mixminus.calls.recorder import CallRecorder
 from mixminus.calls.renderings import Renderings
@@ -190,3 +192,25 @@ async def test_who_asks_while_they_are_made_is_told_to_come_again(tmp_path: Path
         assert await b.renderings.key(row, "mp3", "stereo", coach=True) is None
         await making
         assert await b.renderings.key(row, "flac", "mono", coach=True) == f"{row.file.removesuffix('wav')}flac"
+
+
+async def test_only_what_a_supervisor_said_while_coaching_is_left_out(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        row = await b.row(1, "finishing")
+        spool = Spool.open(b.root / row.id, rate=8000, now_ns=0)
+        voice = np.full(4000, 1000, "<i2").tobytes()
+        for _ in range(10):
+            spool.beside([("sup", voice)], [])
+            spool.append(voice)
+        spool.close(5 * SECOND)
+        for second, coaching in ((0, False), (2, True), (3, False)):
+            facts: dict[str, str | bool] = {"call_uuid": "sup", "role": "supervisor", "coach_mode": coaching}
+            b.kept.clock.monotonic_ns = second * SECOND
+            b.recorder.note(row.id, "present" if second == 0 else "changed", facts)
+        file = await b.recorder.finish(row)
+        ready = msgspec.structs.replace(row, state="ready", file=file.file, report=file.report)
+        await b.recorder.render(ready)
+        path = b.kept.archive.local.path(file.file).with_name(f"{row.id}.stereo.nocoach.wav")
+        pcm, _ = soundfile.read(path, dtype="int16")
+        silent = np.flatnonzero(pcm[:, 1] == 0)
+        assert (silent == np.arange(14_400, 25_600)).all() and len(pcm) == 40_000

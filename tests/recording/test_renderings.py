@@ -84,6 +84,17 @@ def test_without_the_coach_everything_else_is_there(tmp_path: Path) -> None:
     assert strength(pcm[-RATE:, 0], 900) < 50 and strength(pcm[-RATE:, 0], 440) > 3900
 
 
+def test_a_voice_can_be_left_out_for_stretches_to_the_sample(tmp_path: Path) -> None:
+    spool_with_tracks(tmp_path / "spool", halves=100)
+    stretches = (("agent", 3999, 4001), ("agent", 20 * RATE + 7, 40 * RATE - 7), ("customer", 0, 0))
+    _, pcm = render(tmp_path / "spool", "wav", Spec((("agent",), ("customer",)), silent=stretches))
+    _, whole = render(tmp_path / "spool", "wav", Spec((("agent",), ("customer",))))
+    expected = whole.copy()
+    expected[3999:4001, 0] = 0
+    expected[20 * RATE + 7 : 40 * RATE - 7, 0] = 0
+    assert (pcm == expected).all()
+
+
 def test_the_mix_is_the_mix(tmp_path: Path) -> None:
     spool_with_tracks(tmp_path / "spool")
     _, mix = render(tmp_path / "spool", "wav", Spec())

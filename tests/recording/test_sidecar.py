@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from mixminus.recording import finish
 from mixminus.recording.finish import Job
-from mixminus.recording.layouts import channels_of
+from mixminus.recording.layouts import channels_of, coached
 from mixminus.recording.sidecar import NOTES_FILE, Peaks, SampleClock, read_notes, speech_of, webvtt
 from mixminus.recording.spool import Spool
 from mixminus.recording.timeline import Anchor, Happening
@@ -119,4 +120,29 @@ def test_layouts() -> None:
     assert layout["stereo", True] == (("sounds", "call-b"), ("call-a", "sounds", "call-c"))
     assert layout["stereo", False] == (("sounds", "call-b"), ("call-a", "sounds"))
     assert layout["stems", True] == (("call-a",), ("call-b",), ("call-c",), ("sounds",))
+    assert channels_of("mono", coach=False, tracks=tracks, notes=notes, partly={"call-c"}) == (tracks,)
     assert channels_of("stereo", coach=True, tracks=("own", "heard"), notes=[]) == (("own",), ("heard",))
+
+
+def test_when_a_supervisor_coached() -> None:
+    def event(call: str, sample: int, coach_mode: bool, role: str = "supervisor") -> dict[str, Any]:
+        return {"call_uuid": call, "sample": sample, "role": role, "coach_mode": coach_mode, "type": "any"}
+
+    events = [
+        event("always", 0, True),
+        event("some", 0, False),
+        event("agent", 0, False, "agent"),
+        {"sample": 3, "type": "pause"},
+        event("some", 16_000, True),
+        event("some", 16_400, True),
+        event("some", 24_000, False),
+        event("always", 25_000, True),
+        event("late", 30_000, True),
+        event("late", 31_000, False),
+        event("some", 39_500, True),
+    ]
+    assert coached({"rate": 8000, "samples": 40_000, "events": events}) == (
+        ("some", 14_400, 25_600),
+        ("late", 28_400, 32_600),
+        ("some", 37_900, 40_000),
+    )

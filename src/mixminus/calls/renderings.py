@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from mixminus.calls.taps import spec_of
@@ -17,7 +18,7 @@ from mixminus.errors import InvalidParameter, NotFound, StorageError
 from mixminus.recording.archive import Archive
 from mixminus.recording.channels import Spec
 from mixminus.recording.client import Finisher
-from mixminus.recording.layouts import Layout, Wanted, channels_of
+from mixminus.recording.layouts import Layout, Wanted, channels_of, coached
 from mixminus.recording.rendering import MOST_CHANNELS, Format
 from mixminus.recording.sidecar import NOTES_FILE, read_notes
 from mixminus.recording.spool import segment_files
@@ -136,11 +137,23 @@ class Renderings:
             raise NotFound("the master of this recording is not kept (any more): see the setting master_days")
         notes_file = folder / NOTES_FILE
         notes = read_notes(notes_file.read_bytes() if notes_file.exists() else b"")
-        channels = channels_of(layout, coach=coach, tracks=tracks, notes=notes)
+        silent = () if coach else self._coached(row)
+        channels = channels_of(layout, coach=coach, tracks=tracks, notes=notes, partly={name for name, _, _ in silent})
         if len(channels) > MOST_CHANNELS[format]:
             limit = f"{format} holds at most {MOST_CHANNELS[format]} channels, these are {len(channels)}"
             raise InvalidParameter("format", f"{limit}; ask for wav")
-        return folder, Spec(channels, spec_of(row).pause_as)
+        return folder, Spec(channels, spec_of(row).pause_as, silent)
+
+    def _coached(self, row: RecordingRow) -> tuple[tuple[str, int, int], ...]:
+        """When supervisors coached who did not do so throughout, by the recording's timeline. Without one none is told,
+        and their voices are left out altogether.
+        """
+        key = f"{stem_of(row.file)}.timeline.json"
+        try:
+            return coached(msgspec.json.decode(b"".join(self._archive.read(key))))
+        except (StorageError, msgspec.DecodeError, KeyError) as error:
+            log.warning("no timeline tells when a supervisor coached", recording_id=row.id, error=str(error))
+            return ()
 
     async def _make(self, row: RecordingRow, key: str, folder: Path, format: Format, spec: Spec) -> None:
         finisher = await self._running()

@@ -23,6 +23,8 @@ class Spec(msgspec.Struct, frozen=True):
 
     channels: tuple[tuple[str, ...], ...] = ()
     pause_as: PauseAs = "cut"
+    silent: tuple[tuple[str, int, int], ...] = ()
+    """(track, from, to): it is left out there, in samples of the file."""
 
     @property
     def count(self) -> int:
@@ -30,8 +32,10 @@ class Spec(msgspec.Struct, frozen=True):
         return max(1, len(self.channels))
 
 
-def samples_of(piece: Piece, start: int, count: int, rate: int, spec: Spec) -> bytes:
-    """``count`` frames of a piece from ``start`` on: int16 little-endian, channels interleaved."""
+def samples_of(piece: Piece, start: int, count: int, rate: int, spec: Spec, at: int = 0) -> bytes:
+    """``count`` frames of a piece from ``start`` on: int16 little-endian, channels interleaved. ``at`` is where in the
+    file they come to lie.
+    """
     if isinstance(piece, Silence):
         return bytes(2 * count * spec.count)
     if isinstance(piece, Tone):
@@ -40,16 +44,21 @@ def samples_of(piece: Piece, start: int, count: int, rate: int, spec: Spec) -> b
         return np.repeat(once, spec.count).tobytes()
     if not spec.channels:
         return piece.pcm[2 * start : 2 * (start + count)]
-    columns = [_sum(piece, names, start, count) for names in spec.channels]
+    columns = [_sum(piece, names, start, count, spec, at) for names in spec.channels]
     return np.stack(columns, axis=1).astype("<i2").tobytes()
 
 
-def _sum(piece: Audio, names: tuple[str, ...], start: int, count: int) -> NDArray[np.int16]:
+def _sum(piece: Audio, names: tuple[str, ...], start: int, count: int, spec: Spec, at: int) -> NDArray[np.int16]:
     total = np.zeros(count, np.int32)
     for name in names:
         pcm = piece.tracks.get(name)
         if pcm is not None:
-            total += np.frombuffer(pcm, "<i2")[start : start + count]
+            voice = np.frombuffer(pcm, "<i2")[start : start + count]
+            for silent, begin, end in spec.silent:
+                if silent == name and begin < at + count and end > at:
+                    voice = voice.copy()
+                    voice[max(0, begin - at) : end - at] = 0
+            total += voice
     return np.clip(total, _LEAST, _MOST).astype(np.int16)
 
 

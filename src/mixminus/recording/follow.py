@@ -29,6 +29,8 @@ class SpoolTail:
         self._ready: deque[Piece] = deque()
         self._taken = 0
         """Samples of the first ready piece that were given out."""
+        self._given = 0
+        """Samples given out in all."""
         self._parser = SegmentParser()
         self._announced = False
         self._path: Path | None = None
@@ -82,7 +84,8 @@ class SpoolTail:
         while room > 0 and self._ready:
             piece = self._ready[0]
             count = min(piece.samples - self._taken, room)
-            parts.append(samples_of(piece, self._taken, count, self.rate, self.spec))
+            parts.append(samples_of(piece, self._taken, count, self.rate, self.spec, self._given))
+            self._given += count
             room -= count
             self._taken += count
             if self._taken == piece.samples:
