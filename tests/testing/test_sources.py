@@ -66,3 +66,23 @@ def test_a_file_that_is_no_sound_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"a\.wav"):
         sources.from_file(tmp_path / "a.wav")
+
+
+def test_a_sound_said_amid_a_loop_is_said_from_its_beginning() -> None:
+    mouth = sources.Mouth()
+    mouth.loop(np.full(1000, 1, np.int16))
+    mouth.skip(5 * sources.FRAME)
+    mouth.say(np.full(200, 2, np.int16))
+    said = mouth.take(400)
+    assert list(said[:200]) == [2] * 200 and list(said[200:]) == [1] * 200
+
+
+def test_what_is_coming_is_what_is_taken() -> None:
+    mouth = sources.Mouth()
+    mouth.say(np.arange(500, dtype=np.int16))
+    mouth.loop(np.arange(70, dtype=np.int16))
+    mouth.skip(100)
+    coming = [sound[begin:end] for sound, begin, end in mouth.coming(960) if sound is not None]
+    assert np.array_equal(np.concatenate(coming), mouth.take(960))
+    mouth.hush()
+    assert mouth.coming(160) == [(None, 0, 160)]
