@@ -1,4 +1,5 @@
 // The operations of tests/interop/README.md with the official .NET SDK, its endpoint unmodified.
+// The SDK does not heed HTTPS_PROXY: a proxy is used only if PlivoApi is given one.
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -18,8 +19,14 @@ public static class Program
     private static readonly string Token = Environment.GetEnvironmentVariable("PLIVO_AUTH_TOKEN");
     private static readonly JObject Given = JObject.Parse(Environment.GetEnvironmentVariable("INTEROP"));
     private static readonly string Name = Of("name");
-    private static readonly PlivoApi Api = new PlivoApi(Id, Token);
+    private static readonly PlivoApi Api = Connect(Token);
     private static readonly MultiPartyCallInterface Calls = Api.MultiPartyCall;
+
+    private static PlivoApi Connect(string token)
+    {
+        Uri proxy = new Uri(Environment.GetEnvironmentVariable("HTTPS_PROXY"));
+        return new PlivoApi(Id, token, proxy.Scheme + "://" + proxy.Host, proxy.Port.ToString());
+    }
 
     private static string Of(string key)
     {
@@ -28,7 +35,8 @@ public static class Program
 
     private static void Say(object line)
     {
-        Console.WriteLine(JsonConvert.SerializeObject(line));
+        // The SDK makes indented JSON the default.
+        Console.WriteLine(JsonConvert.SerializeObject(line, Formatting.None));
         Console.Out.Flush();
     }
 
@@ -183,7 +191,7 @@ public static class Program
 
     private static void Errors()
     {
-        PlivoApi stranger = new PlivoApi(Id, "wrong");
+        PlivoApi stranger = Connect("wrong");
         Operation("error 400", () => Refused<PlivoValidationException>(
             () => Calls.AddParticipant("agent", friendlyName: "x", from: "no number", to: "14155550101")));
         Operation("error 401", () => Refused<PlivoAuthenticationException>(
