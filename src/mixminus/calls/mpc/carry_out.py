@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 class MpcEffects:
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._unanswered: dict[str, list[tuple[str, Awaitable[object]]]] = {}
+        """Multiparty call → media commands of its present decision, by name, whose answers are still to come."""
         self._live_taps: dict[str, RecordingRow] = {}
         self._handlers: dict[type, Callable[[str, Any], Awaitable[None]]] = {
             effects.Admit: self._admit,
@@ -68,22 +70,33 @@ class MpcEffects:
         }
 
     async def run(self, uuid: str, wanted: tuple[effects.MpcEffect, ...]) -> None:
+        """Carry out in order. Media commands are all on their way before the first answer, a tick later, is awaited."""
         for effect in wanted:
             await self._handlers[type(effect)](uuid, effect)
+        for name, answer in self._unanswered.pop(uuid, ()):
+            try:
+                await answer
+            except MediaError as error:
+                self._refused(name, error)
 
-    async def _media(self, command: media.Command) -> None:
+    def _media(self, uuid: str, command: media.Command) -> None:
         """Tell the worker; what it refuses (a leg that has just gone) is of no consequence for the call."""
+        name = type(command).__name__
         try:
-            await self._service.media.send(command)
+            self._unanswered.setdefault(uuid, []).append((name, self._service.media.send(command)))
         except MediaError as error:
-            log.info("media command refused", command=type(command).__name__, error=str(error))
+            self._refused(name, error)
+
+    @staticmethod
+    def _refused(name: str, error: MediaError) -> None:
+        log.info("media command refused", command=name, error=str(error))
 
     async def _admit(self, uuid: str, effect: effects.Admit) -> None:
-        await self._media(media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
+        self._media(uuid, media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
 
     async def _rehear(self, uuid: str, effect: effects.Rehear) -> None:
         rows = tuple(media.Hearing(leg, masks.talk, masks.hear) for leg, masks in effect.changes)
-        await self._media(media.SetHearing(effect.room, rows))
+        self._media(uuid, media.SetHearing(effect.room, rows))
 
     async def _play_sound(self, uuid: str, effect: effects.PlaySound) -> None:
         player = self._service.mint.uuid()
@@ -163,11 +176,11 @@ class MpcEffects:
             self._service.post_mpc(uuid, RecordingBroke(row.id, str(error), 0))
 
     async def _pause_tap(self, uuid: str, effect: effects.PauseTap) -> None:
-        await self._media(media.PauseTap(effect.recording_id))
+        self._media(uuid, media.PauseTap(effect.recording_id))
         self._service.recorder.note(effect.recording_id, "paused", {"by": effect.by})
 
     async def _resume_tap(self, uuid: str, effect: effects.ResumeTap) -> None:
-        await self._media(media.ResumeTap(effect.recording_id))
+        self._media(uuid, media.ResumeTap(effect.recording_id))
         self._service.recorder.note(effect.recording_id, "resumed", {"by": effect.by})
 
     async def _annotate(self, uuid: str, effect: effects.Annotate) -> None:
@@ -177,12 +190,12 @@ class MpcEffects:
     async def _end_tap(self, uuid: str, effect: effects.EndTap) -> None:
         row = effect.recording
         self._live_taps.pop(row.id, None)
-        await self._media(media.StopTap(row.id))
+        self._media(uuid, media.StopTap(row.id))
         self._service.finish_recording(row)
 
     async def _abandon_tap(self, uuid: str, effect: effects.AbandonTap) -> None:
         self._live_taps.pop(effect.recording_id, None)
-        await self._media(media.StopTap(effect.recording_id))
+        self._media(uuid, media.StopTap(effect.recording_id))
         await self._service.recorder.abandon(effect.recording_id)
 
     def tap_failed(self, event: media.TapFailed) -> None:
@@ -200,7 +213,7 @@ class MpcEffects:
         )
 
     async def _release(self, uuid: str, effect: effects.Release) -> None:
-        await self._media(media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
+        self._media(uuid, media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
         live = self._service.legs.get(effect.call_uuid)
         if live is not None and live.mpc_uuid == uuid:
             live.mpc_uuid = ""
