@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from mixminus.calls.applications import Destination
@@ -335,41 +336,28 @@ class SipLines:
             return True
         assert line.media is not None
         line.plan, line.open = plan, True
-        await self._ports.send(
-            media.OpenLeg(
-                leg=line.call_uuid,
-                room=line.room,
-                port=line.media[1],
-                remote=plan.remote,
-                codec=plan.codec,
-                payload_type=plan.payload_type,
-                dtmf_payload_type=plan.dtmf_payload_type,
-                dtmf_clock=plan.dtmf_clock,
-                latch_hosts=_latch_hosts(line, plan),
-                send=plan.send,
-                receive=plan.receive,
-                rtcp=plan.rtcp,
-                media_timeout=self.media_timeout,
-            )
-        )
+        signalled = msgspec.structs.asdict(self._signalled(line, plan))
+        await self._ports.send(media.OpenLeg(room=line.room, port=line.media[1], **signalled))
         return True
 
     async def _update(self, line: _Line, plan: MediaPlan) -> None:
         line.plan = plan
-        await self._ports.send(
-            media.UpdateLeg(
-                leg=line.call_uuid,
-                remote=plan.remote,
-                codec=plan.codec,
-                payload_type=plan.payload_type,
-                dtmf_payload_type=plan.dtmf_payload_type,
-                dtmf_clock=plan.dtmf_clock,
-                latch_hosts=_latch_hosts(line, plan),
-                send=plan.send,
-                receive=plan.receive,
-                rtcp=plan.rtcp,
-                media_timeout=self.media_timeout,
-            )
+        await self._ports.send(self._signalled(line, plan))
+
+    def _signalled(self, line: _Line, plan: MediaPlan) -> media.UpdateLeg:
+        """What signalling says of a leg's media; a leg is opened with the same, and a place of its own."""
+        return media.UpdateLeg(
+            leg=line.call_uuid,
+            remote=plan.remote,
+            codec=plan.codec,
+            payload_type=plan.payload_type,
+            dtmf_payload_type=plan.dtmf_payload_type,
+            dtmf_clock=plan.dtmf_clock,
+            latch_hosts=_latch_hosts(line, plan),
+            send=plan.send,
+            receive=plan.receive,
+            rtcp=plan.rtcp,
+            media_timeout=self.media_timeout,
         )
 
     def media_lost(self, call_uuid: str) -> None:

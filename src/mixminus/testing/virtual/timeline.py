@@ -117,10 +117,6 @@ def timeline(world: World) -> Timeline:
     return Timeline(begin, end, tuple(lanes), _marks(world, begin))
 
 
-def _short(body: str) -> str:
-    return body if len(body) <= _LONGEST_BODY else body[: _LONGEST_BODY - 3] + "..."
-
-
 def _said(world: World, phone: Phone, begin: float) -> tuple[Span, ...]:
     start_ns, end_ns = world.span(begin, None)
     samples = phone.line.sound.said.between(start_ns, end_ns)
