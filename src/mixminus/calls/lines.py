@@ -1,8 +1,7 @@
 """Every leg's line: SIP signalling joined to a row of media. A shell between the leg machines and the two engines.
 
-A line knows the SIP call, the offer and answer, and the local port. What happens on it is posted to the leg, in the
-leg's
-own words (:mod:`mixminus.calls.inputs`).
+A line knows the SIP call, what is negotiated (:mod:`mixminus.calls.negotiation`), and the local port. What happens on
+it is posted to the leg, in the leg's own words (:mod:`mixminus.calls.inputs`).
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refu
 from mixminus.calls.leg.inputs import EarlyMediaUp
 from mixminus.calls.leg.line import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
+from mixminus.calls.negotiation import PLAN_TO_COME, Negotiation, signalled
 from mixminus.calls.routing import NoRoute, Route
 from mixminus.errors import MediaError, MixminusError, Overloaded
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
-from mixminus.sdp.answer import CODECS, Codec, MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
+from mixminus.sdp.answer import CODECS, Codec, MediaPlan, NoCommonCodec
 from mixminus.sip import events as sip
 from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.endpoint import SipEndpoint
@@ -56,20 +56,14 @@ class _Line:
 
     call_uuid: str
     sip: str
-    session_id: int
+    session: Negotiation
     source: str = ""
     """Host the signalling comes from."""
-    offer: bytes = b""
-    """The peer's, or ours on an outgoing call."""
-    version: int = 1
-    media: tuple[str, int] | None = None
-    plan: MediaPlan | None = None
+    media: media.Address | None = None
     room: str = ""
     open: bool = False
     early: bytes = b""
     """The answer that went out in a 183."""
-    answer_expected: bool = False
-    """Our offer went out in a 200; the answer comes in the ACK."""
     up: bool = True
 
 
@@ -136,12 +130,11 @@ class SipLines:
         peer_host = host if is_address(host) else None
         line.media = self._ports.reserve(room, call_uuid, remote=None, latchable=True, peer_host=peer_host)
         self._lines[call_uuid] = line
-        line.offer = self._offer(line)
         line.sip = self._endpoint.invite(
             route.target,
             from_=order.from_ if order.from_.startswith("sip:") else f"sip:{order.from_}@{self._domain}",
             display_name=order.caller_name,
-            sdp=line.offer,
+            sdp=line.session.make_offer(line.media),
             headers=[(f"X-PH-{name}", value) for name, value in order.sip_headers],
             route=route.hop,
             credentials=DigestCredentials(*order.credentials) if order.credentials else route.credentials,
@@ -168,7 +161,7 @@ class SipLines:
         line = self._lines.get(call_uuid)
         if line is None or not line.up:
             return Gone()
-        if not line.offer:
+        if not line.session.offer:
             log.warning("an INVITE without an offer: nothing is heard before the answer", call_uuid=call_uuid)
             return EarlyMediaUp()
         try:
@@ -184,15 +177,14 @@ class SipLines:
 
     async def _open_inbound(self, line: _Line, room: str) -> bytes:
         """Media for an incoming call; returns the SDP of the 200: our answer, or our offer when the INVITE had none."""
-        remote = self._negotiate(line)[1].remote if line.offer else None
+        session = line.session
+        remote = session.check().remote if session.offer else None
         line.media = self._ports.reserve(room, line.call_uuid, remote=remote, latchable=True)
         line.room = room
-        if line.offer:
-            body, plan = self._negotiate(line)
+        if session.offer:
+            body, plan = session.answer(line.media)
         else:
-            body = line.offer = self._offer(line)
-            line.answer_expected = True
-            plan = _PLAN_TO_COME
+            body, plan = session.make_late_offer(line.media), PLAN_TO_COME
         await self._open(line, plan)
         return body
 
@@ -201,17 +193,6 @@ class SipLines:
             self._endpoint.reject(line.sip, 503, headers=[("Retry-After", RETRY_AFTER)])
         else:
             self._endpoint.reject(line.sip, 488 if isinstance(error, NoCommonCodec) else 500)
-
-    def _negotiate(self, line: _Line) -> tuple[bytes, MediaPlan]:
-        host, port = line.media or ("127.0.0.1", 9)
-        return make_answer(
-            line.offer, host=host, port=port, session_id=line.session_id, version=line.version, codecs=self.codecs
-        )
-
-    def _offer(self, line: _Line) -> bytes:
-        assert line.media is not None
-        host, port = line.media
-        return make_offer(host=host, port=port, session_id=line.session_id, version=line.version, codecs=self.codecs)
 
     def refuse(self, call_uuid: str, status: int) -> None:
         line = self._lines.get(call_uuid)
@@ -251,13 +232,13 @@ class SipLines:
             handler(event)
 
     def _incoming(self, event: sip.IncomingCall) -> None:
-        line = _Line(self._mint.uuid(), event.call, self._new_session(), source=event.source[0], offer=event.sdp)
+        line = _Line(self._mint.uuid(), event.call, self._new_session(event.sdp), source=event.source[0])
         if not self.accepting() or self.overloaded():
             self._endpoint.reject(event.call, 503, headers=[("Retry-After", RETRY_AFTER)])
             return
         try:
-            if line.offer:
-                self._negotiate(line)
+            if event.sdp:
+                line.session.check()
         except MixminusError as error:
             log.info("offer refused", call_id=event.call_id, reason=str(error))
             self._endpoint.reject(event.call, 488 if isinstance(error, NoCommonCodec) else 400)
@@ -303,7 +284,7 @@ class SipLines:
     async def _ring_early(self, line: _Line, event: sip.Ringing) -> None:
         """The far end rings with sound of its own; should that be unusable, it just rings."""
         try:
-            early = await self._open(line, read_answer(line.offer, event.sdp))
+            early = await self._open(line, line.session.read_answer(event.sdp))
         except MixminusError as error:
             log.info("early media unusable", call_uuid=line.call_uuid, error=str(error))
             early = False
@@ -317,7 +298,7 @@ class SipLines:
 
     async def _connect(self, line: _Line, event: sip.Answered) -> None:
         try:
-            plan = read_answer(line.offer, event.sdp)
+            plan = line.session.read_answer(event.sdp)
             opened = await self._open(line, plan)
         except MixminusError as error:
             log.warning("answer unusable", call_uuid=line.call_uuid, error=str(error))
@@ -335,30 +316,16 @@ class SipLines:
             await self._update(line, plan)
             return True
         assert line.media is not None
-        line.plan, line.open = plan, True
-        signalled = msgspec.structs.asdict(self._signalled(line, plan))
-        await self._ports.send(media.OpenLeg(room=line.room, port=line.media[1], **signalled))
+        line.open = True
+        known = msgspec.structs.asdict(self._signalled(line, plan))
+        await self._ports.send(media.OpenLeg(room=line.room, port=line.media[1], **known))
         return True
 
     async def _update(self, line: _Line, plan: MediaPlan) -> None:
-        line.plan = plan
         await self._ports.send(self._signalled(line, plan))
 
     def _signalled(self, line: _Line, plan: MediaPlan) -> media.UpdateLeg:
-        """What signalling says of a leg's media; a leg is opened with the same, and a place of its own."""
-        return media.UpdateLeg(
-            leg=line.call_uuid,
-            remote=plan.remote,
-            codec=plan.codec,
-            payload_type=plan.payload_type,
-            dtmf_payload_type=plan.dtmf_payload_type,
-            dtmf_clock=plan.dtmf_clock,
-            latch_hosts=_latch_hosts(line, plan),
-            send=plan.send,
-            receive=plan.receive,
-            rtcp=plan.rtcp,
-            media_timeout=self.media_timeout,
-        )
+        return signalled(line.call_uuid, plan, line.source, self.media_timeout)
 
     def media_lost(self, call_uuid: str) -> None:
         """Nothing comes from the peer any more: end the call."""
@@ -392,14 +359,13 @@ class SipLines:
         if line is None or not line.open:
             self._endpoint.refuse_update(event.call, 488)
             return
-        line.version += 1
+        assert line.media is not None
         if not event.sdp:
-            line.offer, line.answer_expected = self._offer(line), True
-            self._endpoint.accept_update(event.call, line.offer)
+            line.session.renew()
+            self._endpoint.accept_update(event.call, line.session.make_late_offer(line.media))
             return
-        line.offer = event.sdp
         try:
-            body, plan = self._negotiate(line)
+            body, plan = line.session.answer_again(event.sdp, line.media)
         except MixminusError as error:
             log.info("new offer refused", call_uuid=line.call_uuid, reason=str(error))
             self._endpoint.refuse_update(event.call, 488)
@@ -418,11 +384,10 @@ class SipLines:
 
     def _confirmed(self, event: sip.Confirmed) -> None:
         line = self._by_sip.get(event.call)
-        if line is None or not line.answer_expected:
+        if line is None or not line.session.answer_expected:
             return
-        line.answer_expected = False
         try:
-            plan = read_answer(line.offer, event.sdp)
+            plan = line.session.read_answer(event.sdp)
         except MixminusError as error:
             log.warning("answer in the ACK unusable", call_uuid=line.call_uuid, error=str(error))
             self.hang_up(line.call_uuid, HangupCause.ROUTING_ERROR)
@@ -434,20 +399,8 @@ class SipLines:
         if line is not None:
             self.key_pressed(line.call_uuid, event.key)
 
-    def _new_session(self) -> int:
-        return int(self._mint.digits(9))
-
-
-def _latch_hosts(line: _Line, plan: MediaPlan) -> tuple[str, ...]:
-    """Hosts whose first packet may claim the leg: the SDP's own, and the one that signals."""
-    hosts = [plan.remote[0]] if plan.remote else []
-    return tuple(dict.fromkeys([*hosts, *([line.source] if line.source else [])]))
-
-
-_PLAN_TO_COME = MediaPlan(
-    codec="PCMU", payload_type=0, dtmf_payload_type=None, remote=None, send=False, receive=False, ptime=20
-)
-"""Until the ACK brings the answer to our offer."""
+    def _new_session(self, offer: bytes = b"") -> Negotiation:
+        return Negotiation(int(self._mint.digits(9)), self.codecs, offer)
 
 
 def address_of(uri: str) -> str:
