@@ -27,7 +27,7 @@ from rich.table import Table
 
 from mixminus.media.client import MediaClient
 from mixminus.media.ports import open_pools
-from mixminus.media.protocol import Event, OpenLeg, StartTap, Stats, StopTap, TapClosed, TapFailed
+from mixminus.media.protocol import Command, Event, OpenLeg, StartTap, Stats, StopTap, TapClosed, TapFailed
 from mixminus.settings import Settings
 
 PORT_RANGE = (30000, 31999)
@@ -35,6 +35,7 @@ SEATS = 4
 MARKING_PAIRS = 8
 WARM_UP = 3.0
 SAMPLED = 16
+AT_ONCE = 50
 TICKS_PER_SECOND = 50
 AUDIBLE = -45.0
 """dBFS; a neighbour comes in at about -23, one's own tone must stay far below."""
@@ -108,6 +109,12 @@ class Taps:
                 self.done.set()
 
 
+async def send_all(client: MediaClient, commands: Sequence[Command]) -> None:
+    """In order, as many in one tick as a busy control process would have under way."""
+    for first in range(0, len(commands), AT_ONCE):
+        await asyncio.gather(*map(client.send, commands[first : first + AT_ONCE]))
+
+
 async def measure_worker(participants: int, seconds: float, folder: Path, pool: int) -> Measured:
     """The real thing: client, worker process, spool on disk."""
     rooms = participants // SEATS
@@ -117,25 +124,24 @@ async def measure_worker(participants: int, seconds: float, folder: Path, pool: 
     await client.start()
     try:
         generator = Generator()
-        ports = []
+        opening = []
         for peer in range(peers):
             pair = peer - participants
             room = f"room-{peer % rooms}" if pair < 0 else f"pair-{pair // 2}"
             remote = (peer_address(peer), generator.port)
             _, port = client.reserve(room, str(peer), remote=remote, latchable=False)
-            await client.send(OpenLeg(leg=str(peer), room=room, port=port, remote=remote, talk=1, hear=1))
-            ports.append(port)
-        for room_number in range(rooms):
-            tap = f"tap-{room_number}"
-            await client.send(StartTap(tap=tap, room=f"room-{room_number}", hear=1, spool=str(folder / tap)))
+            opening.append(OpenLeg(leg=str(peer), room=room, port=port, remote=remote, talk=1, hear=1))
+        await send_all(client, opening)
+        ports = [leg.port for leg in opening]
+        spools = [(f"tap-{number}", f"room-{number}") for number in range(rooms)]
+        await send_all(client, [StartTap(tap=tap, room=room, hear=1, spool=str(folder / tap)) for tap, room in spools])
         sampled = list(range(0, participants, max(1, participants // SAMPLED)))
         plan = Plan(ports=ports, rooms=rooms, seconds=seconds, marks=2 * MARKING_PAIRS, samples=sampled)
         (pid,) = client.pids()
         assert pid is not None
         result, load = await drive(generator, plan, pid)
         (stats,) = await client.fresh_stats(legs=True)
-        for room_number in range(rooms):
-            await client.send(StopTap(tap=f"tap-{room_number}"))
+        await send_all(client, [StopTap(tap=tap) for tap, _ in spools])
         await asyncio.wait_for(taps.done.wait(), 30)
     finally:
         await client.stop()
