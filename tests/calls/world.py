@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from calls.kit import BY
@@ -78,9 +78,12 @@ class FakeMedia:
     def __init__(self) -> None:
         self.commands: list[media.Command] = []
 
-    async def send(self, command: media.Command) -> object:
+    def send(self, command: media.Command) -> Awaitable[object]:
         self.commands.append(command)
-        return None
+        return self._answer()
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [command for command in self.commands if isinstance(command, kind)]

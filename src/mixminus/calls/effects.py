@@ -84,11 +84,13 @@ class ArmWait(msgspec.Struct, frozen=True):
 
 
 class BeginTap(msgspec.Struct, frozen=True):
-    """Start recording a room, or one member of it, into a new spool. ``present``: what is known of those in it."""
+    """Start recording a room, or one leg in it, into a new spool. ``present``: what is known of those in it."""
 
     recording: RecordingRow
     room: str
     present: tuple[dict[str, str | bool], ...] = ()
+    heard: bool = False
+    """Of a leg outside of multiparty calls: besides its own voice also what it hears."""
 
 
 class PauseTap(msgspec.Struct, frozen=True):
@@ -349,4 +351,7 @@ LegEffect: TypeAlias = (
     | ReportDial
     | SendDigits
     | Wake
+    | BeginTap
+    | EndTap
+    | AbandonTap
 )

@@ -36,6 +36,7 @@ from mixminus.calls.leg.door import CALL_COMMANDS, LEG_COMMANDS, CallDoor, Other
 from mixminus.calls.leg.effects import PlaceOrder
 from mixminus.calls.leg.inputs import KeyOnLeg, SpeakingOnLeg
 from mixminus.calls.leg.machine import Incoming, Leg
+from mixminus.calls.live_taps import LiveTaps
 from mixminus.calls.mailbox import Mailbox
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.mpc import machine as multiparty_call
@@ -107,6 +108,7 @@ class Service:
         self._quiet = asyncio.Event()
         """Set when the last live call has gone."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.taps = LiveTaps(media, recorder, self.finish_recording)
         self._mpc_effects = MpcEffects(self)
         self._leg_effects = LegEffects(self)
         self.conferences = Conferences(self)
@@ -161,9 +163,7 @@ class Service:
             self.post_leg(call_uuid, SpeakingOnLeg(on))
 
     def tap_failed(self, event: TapFailed) -> None:
-        self._mpc_effects.tap_failed(event)
-        self._leg_effects.tap_failed(event)
-        self.conferences.tap_failed(event)
+        self.taps.failed(event)
 
     async def deliver_async(self, url: str, method: str, body: dict[str, Any], by: Requester) -> None:
         """Owe the real answer of an asynchronous request to the ``callback_url`` it named."""

@@ -12,8 +12,12 @@ OWN_AND_HEARD = (("own",), ("heard",))
 """Channels of a recording of a participant with ``record_track_type`` ``all``: its voice left, what it hears right."""
 
 
-def start_tap(row: RecordingRow, room: str, folder: str) -> StartTap:
-    """What to tell the media worker of the room."""
+def start_tap(row: RecordingRow, room: str, folder: str, *, heard: bool = False) -> StartTap:
+    """What to tell the media worker of the room. ``heard``: a leg's recording holds also what it hears."""
+    if row.source == "call":
+        return StartTap(row.id, room, 0, folder, leg=row.call_uuid, heard=heard)
+    if row.source == "conference":
+        return StartTap(row.id, room, hearing.TALK | hearing.SOUNDS, folder)
     if row.member_id:
         heard = row.track_type == "all"
         return StartTap(row.id, room, hearing.RECORDED, folder, leg=row.call_uuid, heard=heard, notes=True)

@@ -23,10 +23,7 @@ from mixminus.calls.conference.commands import (
     StopRecordConference,
 )
 from mixminus.calls.conference.effects import (
-    AbandonRoomTap,
-    BeginRoomTap,
     ConferenceEffect,
-    EndRoomTap,
     PutMember,
     ReleaseMember,
     StartSound,
@@ -34,6 +31,7 @@ from mixminus.calls.conference.effects import (
 )
 from mixminus.calls.conference.machine import FIRST_ASIDE, Conference, decide
 from mixminus.calls.document.elements import ConferenceElement
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.hearing import SOUNDS, TALK, WAIT, Masks
 from mixminus.calls.leg.inputs import CallRecordingStarted, ConferenceJoined
 from mixminus.calls.sounds.program import BuiltIn
@@ -185,11 +183,11 @@ def test_kicked_members_go_on_and_others_are_hung_up() -> None:
 def test_it_is_recorded_from_its_first_member_that_wants_it_to_its_end() -> None:
     den = Driver()
     den.enter("a", record=True, record_format="wav", callback=Callback("http://app.test/c"))
-    (begun,) = den.of(BeginRoomTap)
+    (begun,) = den.of(BeginTap)
     assert (begun.recording.format, begun.recording.source, begun.recording.mpc_name) == ("wav", "conference", "den")
     assert den.do(RecordConference(by=BY, name="den")) == CallRecordingStarted(begun.recording.id, "wav")
     den.do(Depart("a"))
-    assert den.of(EndRoomTap)[0].recording.id == begun.recording.id
+    assert den.of(EndTap)[0].recording.id == begun.recording.id
     assert den.recordings[begun.recording.id].state == "finishing"
 
 
@@ -200,9 +198,9 @@ def test_a_recording_can_be_stopped_or_break_and_another_begun() -> None:
         den.do(StopRecordConference(by=BY, name="den"))
     first = den.do(RecordConference(by=BY, name="den"))
     den.do(StopRecordConference(by=BY, name="den"))
-    assert den.of(EndRoomTap)
+    assert den.of(EndTap)
     second = den.do(RecordConference(by=BY, name="den"))
     assert second.recording_id != first.recording_id
     den.do(ConferenceRecordingBroke(second.recording_id, "disk full", 0))
-    assert den.of(AbandonRoomTap) == [AbandonRoomTap(second.recording_id)]
+    assert den.of(AbandonTap) == [AbandonTap(second.recording_id)]
     assert den.recordings[second.recording_id].failure == "disk full"

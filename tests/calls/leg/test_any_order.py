@@ -12,6 +12,7 @@ from calls.kit import BY, MPC
 from calls.leg.kit import APP, NOW, Driver, callee, document, inbound, placed
 from mixminus.calls import effects
 from mixminus.calls.commands import Callback, ParticipantParameters
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.events import CallEvent, MemberLeftForAction, MemberSnapshot
 from mixminus.calls.inputs import (
     Admission,
@@ -29,10 +30,7 @@ from mixminus.calls.inputs import (
 )
 from mixminus.calls.leg.close import TIMERS
 from mixminus.calls.leg.effects import (
-    AbandonLegTap,
-    BeginLegTap,
     Confirm,
-    EndLegTap,
     PlaceOrder,
     StartPrompt,
     StopPrompt,
@@ -150,11 +148,11 @@ class Watch:
                     self.playing.add(effect.player)
                 case StopPrompt():
                     self.playing.discard(effect.player)
-                case BeginLegTap():
+                case BeginTap():
                     self.taps.add(effect.recording.id)
-                case EndLegTap():
+                case EndTap():
                     self.taps.remove(effect.recording.id)
-                case AbandonLegTap():
+                case AbandonTap():
                     self.taps.remove(effect.recording_id)
                 case effects.Wake(seconds=None):
                     self.timers.pop(effect.timer, None)

@@ -10,9 +10,9 @@ from calls.kit import BY
 from calls.leg.kit import APP, Driver, callee, inbound, placed
 from mixminus.calls import effects
 from mixminus.calls.commands import Callback
+from mixminus.calls.effects import BeginTap
 from mixminus.calls.inputs import Answered, Gone, HangUp, PickedUp, Rang, Refused, TimedOut
 from mixminus.calls.leg.effects import (
-    BeginLegTap,
     Confirm,
     EarlyMedia,
     PlaceOrder,
@@ -183,9 +183,9 @@ def test_a_recording_can_wait_for_the_dial_to_be_answered() -> None:
     text = f'<Record startOnDialAnswer="true" callbackUrl="{APP}/r"/><Dial><Number>1</Number></Dial>'
     leg = inbound(text, answered=True)
     (order,) = [effect for effect in leg.effects if isinstance(effect, PlaceOrder)]
-    assert not [effect for effect in leg.effects if isinstance(effect, BeginLegTap)]
+    assert not [effect for effect in leg.effects if isinstance(effect, BeginTap)]
     leg.do(CalleeReady(order.call_uuid))
-    assert leg.last(BeginLegTap).heard
+    assert leg.last(BeginTap).heard
 
 
 # -- the callee ----------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import pytest
 from calls.kit import BY
 from calls.leg.kit import APP, Driver, inbound
 from mixminus.calls import effects
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.events import CallEvent
 from mixminus.calls.inputs import Gone, TimedOut
-from mixminus.calls.leg.effects import AbandonLegTap, BeginLegTap, EndLegTap
 from mixminus.calls.leg.inputs import (
     CallRecordingStarted,
     LegRecordingBroke,
@@ -39,14 +39,14 @@ def sound(leg: Driver) -> CallEvent:
 def test_it_beeps_records_and_tells_the_action() -> None:
     leg = recorded('fileFormat="wav"', begun=False)
     assert leg.prompt().program == (BuiltIn("beep:1"),)
-    assert not leg.take(BeginLegTap)
+    assert not leg.take(BeginTap)
     leg = recorded('fileFormat="wav"')
-    begun = leg.last(BeginLegTap)
+    begun = leg.last(BeginTap)
     assert (begun.heard, begun.recording.format, begun.recording.call_uuid) == (False, "wav", "c")
     assert leg.timer("element") == 60
     leg.wait(12)
     leg.press("5#")
-    assert leg.last(EndLegTap).recording.id == begun.recording.id
+    assert leg.last(EndTap).recording.id == begun.recording.id
     told = sound(leg)
     assert told.own == {"Digits": "#"}
     assert told.sound is not None and told.sound.recording_id == begun.recording.id
@@ -70,13 +70,13 @@ def test_the_longest_time_ends_it() -> None:
     leg = recorded('maxLength="5"')
     assert leg.timer("element") == 5
     leg.elapse()
-    assert leg.last(EndLegTap)
+    assert leg.last(EndTap)
 
 
 def test_a_caller_who_hangs_up_has_recorded_all_the_same() -> None:
     leg = recorded()
     leg.do(Gone())
-    assert leg.last(EndLegTap)
+    assert leg.last(EndTap)
     (told,) = leg.told("Redirect")
     assert told.sound is not None
     assert leg.outcome() == ("completed", 4000, "Caller")
@@ -84,19 +84,19 @@ def test_a_caller_who_hangs_up_has_recorded_all_the_same() -> None:
 
 def test_a_session_is_recorded_while_the_document_goes_on() -> None:
     leg = recorded('recordSession="true"', begun=False)
-    assert leg.last(BeginLegTap).heard
+    assert leg.last(BeginTap).heard
     assert leg.timer("element") == 9
     (told,) = leg.told("Redirect")
     assert told.sound is not None and told.sound.ended_at is None
     leg.do(Gone())
-    assert leg.last(EndLegTap)
+    assert leg.last(EndTap)
 
 
 def test_a_recording_that_breaks_fails_and_the_document_goes_on() -> None:
     leg = recorded()
-    row = leg.last(BeginLegTap).recording
+    row = leg.last(BeginTap).recording
     leg.do(LegRecordingBroke(row.id, "disk full", 80))
-    assert leg.last(AbandonLegTap) == AbandonLegTap(row.id)
+    assert leg.last(AbandonTap) == AbandonTap(row.id)
     assert (leg.recordings[row.id].state, leg.recordings[row.id].failure) == ("failed", "disk full")
     assert leg.timer("element") == 9
 
@@ -107,11 +107,11 @@ def test_the_api_records_both_sides_until_its_limit() -> None:
         leg.do(RecordCall(by=BY, call_uuid="c"))
     leg = inbound("<GetDigits/>", answered=True)
     leg.do(RecordCall(by=BY, call_uuid="c", time_limit=33))
-    begun = leg.last(BeginLegTap)
+    begun = leg.last(BeginTap)
     assert begun.heard
     assert leg.result == CallRecordingStarted(begun.recording.id, "mp3")
     assert leg.timer("record") == 33
     leg.do(TimedOut("record"))
-    assert leg.last(EndLegTap).recording.id == begun.recording.id
+    assert leg.last(EndTap).recording.id == begun.recording.id
     with pytest.raises(NotFound, match="no recording runs"):
         leg.do(StopRecordCall(by=BY, call_uuid="c"))

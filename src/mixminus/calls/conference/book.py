@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
+from mixminus.calls.carry_out import Answer, Handler, Runner, tell
 from mixminus.calls.commands import Requester
 from mixminus.calls.conference import effects
 from mixminus.calls.conference.commands import (
@@ -19,13 +20,12 @@ from mixminus.calls.conference.commands import (
 )
 from mixminus.calls.conference.machine import Conference, decide
 from mixminus.calls.document.elements import ConferenceElement
-from mixminus.calls.hearing import SOUNDS, TALK
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.leg.inputs import ConferenceJoined, ConferenceLeft
 from mixminus.calls.leg.rooms import private_room
 from mixminus.calls.mailbox import Mailbox
-from mixminus.errors import MediaError, MixminusError, NotFound, StorageError
+from mixminus.errors import MixminusError, NotFound
 from mixminus.media import protocol as media
-from mixminus.store.rows import RecordingRow
 
 if TYPE_CHECKING:
     from mixminus.calls.service import Service
@@ -51,16 +51,16 @@ class Conferences:
         self._live: dict[Key, _Live] = {}
         self._of_leg: dict[str, Key] = {}
         """Call uuid → where it is, or has asked to enter."""
-        self._taps: dict[str, tuple[RecordingRow, Key]] = {}
-        self._handlers: dict[type, Callable[[_Live, Any], Awaitable[None]]] = {
+        handlers: dict[type, Handler[_Live]] = {
             effects.PutMember: self._put,
             effects.ReleaseMember: self._release,
             effects.StartSound: self._start_sound,
             effects.StopSound: self._stop_sound,
-            effects.BeginRoomTap: self._begin_tap,
-            effects.EndRoomTap: self._end_tap,
-            effects.AbandonRoomTap: self._abandon_tap,
+            BeginTap: self._begin_tap,
+            EndTap: service.taps.end,
+            AbandonTap: service.taps.abandon,
         }
+        self._carry_out = Runner(handlers).run
 
     # -- from the legs ---------------------------------------------------------------------------------------------
 
@@ -125,11 +125,6 @@ class Conferences:
     def idle(self) -> bool:
         return all(live.mailbox.idle for live in self._live.values())
 
-    def tap_failed(self, event: media.TapFailed) -> None:
-        found = self._taps.get(event.tap)
-        if found is not None:
-            self._post(found[1], ConferenceRecordingBroke(event.tap, event.reason, event.samples))
-
     # -- decisions -------------------------------------------------------------------------------------------------
 
     def _post(self, key: Key, message: Any) -> Any:
@@ -146,25 +141,20 @@ class Conferences:
         else:
             await self._service.books.fact(decision)
         live.state = decision.state
-        for effect in decision.effects:
-            await self._handlers[type(effect)](live, effect)
+        await self._carry_out(live, decision.effects)
         return decision.result
 
     # -- effects ---------------------------------------------------------------------------------------------------
 
-    async def _media(self, command: media.Command) -> None:
-        try:
-            await self._service.media.send(command)
-        except MediaError as error:
-            log.info("media command refused", command=type(command).__name__, error=str(error))
+    async def _put(self, live: _Live, effect: effects.PutMember) -> Answer:
+        seat = media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear)
+        return tell(self._service.media, seat)
 
-    async def _put(self, live: _Live, effect: effects.PutMember) -> None:
-        await self._media(media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
-
-    async def _release(self, live: _Live, effect: effects.ReleaseMember) -> None:
+    async def _release(self, live: _Live, effect: effects.ReleaseMember) -> Answer:
         self._of_leg.pop(effect.call_uuid, None)
-        await self._media(media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
+        answer = tell(self._service.media, media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
         self._service.post_leg(effect.call_uuid, ConferenceLeft(effect.hangup))
+        return answer
 
     async def _start_sound(self, live: _Live, effect: effects.StartSound) -> None:
         self._service.players.start(
@@ -182,22 +172,12 @@ class Conferences:
     async def _stop_sound(self, live: _Live, effect: effects.StopSound) -> None:
         self._service.players.stop(effect.player)
 
-    async def _begin_tap(self, live: _Live, effect: effects.BeginRoomTap) -> None:
-        row, recorder = effect.recording, self._service.recorder
-        self._taps[row.id] = (row, live.key)
-        try:
-            await recorder.begin(row)
-            tap = media.StartTap(row.id, effect.room, TALK | SOUNDS, recorder.folder(row.id))
-            await self._service.media.send(tap)
-        except (StorageError, MediaError) as error:
-            self._post(live.key, ConferenceRecordingBroke(row.id, str(error), 0))
+    async def _begin_tap(self, live: _Live, effect: BeginTap) -> Answer:
+        recording_id = effect.recording.id
+        return await self._service.taps.begin(
+            effect,
+            lambda reason, samples: self._broke(live.key, ConferenceRecordingBroke(recording_id, reason, samples)),
+        )
 
-    async def _end_tap(self, live: _Live, effect: effects.EndRoomTap) -> None:
-        self._taps.pop(effect.recording.id, None)
-        await self._media(media.StopTap(effect.recording.id))
-        self._service.finish_recording(effect.recording)
-
-    async def _abandon_tap(self, live: _Live, effect: effects.AbandonRoomTap) -> None:
-        self._taps.pop(effect.recording_id, None)
-        await self._media(media.StopTap(effect.recording_id))
-        await self._service.recorder.abandon(effect.recording_id)
+    def _broke(self, key: Key, message: ConferenceRecordingBroke) -> None:
+        self._post(key, message)

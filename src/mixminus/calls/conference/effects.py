@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.hearing import Masks
 from mixminus.calls.sounds.request import AnyProgram
-from mixminus.store.rows import RecordingRow
 
 
 class PutMember(msgspec.Struct, frozen=True):
@@ -38,19 +38,4 @@ class StopSound(msgspec.Struct, frozen=True):
     player: str
 
 
-class BeginRoomTap(msgspec.Struct, frozen=True):
-    recording: RecordingRow
-    room: str
-
-
-class EndRoomTap(msgspec.Struct, frozen=True):
-    recording: RecordingRow
-
-
-class AbandonRoomTap(msgspec.Struct, frozen=True):
-    recording_id: str
-
-
-ConferenceEffect: TypeAlias = (
-    PutMember | ReleaseMember | StartSound | StopSound | BeginRoomTap | EndRoomTap | AbandonRoomTap
-)
+ConferenceEffect: TypeAlias = PutMember | ReleaseMember | StartSound | StopSound | BeginTap | EndTap | AbandonTap

@@ -29,10 +29,7 @@ from mixminus.calls.conference.commands import (
     StopRecordConference,
 )
 from mixminus.calls.conference.effects import (
-    AbandonRoomTap,
-    BeginRoomTap,
     ConferenceEffect,
-    EndRoomTap,
     PutMember,
     ReleaseMember,
     StartSound,
@@ -40,6 +37,7 @@ from mixminus.calls.conference.effects import (
 )
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.document.elements import ConferenceElement
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.events import RecordedSound, SoundRequest
 from mixminus.calls.hearing import SOUNDS, TALK, WAIT, Masks
 from mixminus.calls.leg.inputs import CallRecordingStarted, ConferenceJoined
@@ -322,7 +320,7 @@ def _begin_recording(draft: _Draft, file_format: str, callback: Callback) -> Non
     )
     draft.change(recording=recording.begin(row, draft.ledger))
     assert draft.state.recording is not None
-    draft.do(BeginRoomTap(draft.state.recording, state.uuid))
+    draft.do(BeginTap(draft.state.recording, state.uuid))
 
 
 def _stop_record(draft: _Draft, command: StopRecordConference) -> None:
@@ -334,7 +332,7 @@ def _stop_record(draft: _Draft, command: StopRecordConference) -> None:
 
 def _stop_recording(draft: _Draft) -> None:
     if draft.state.recording is not None:
-        draft.do(EndRoomTap(recording.stop(draft.state.recording, draft.ledger)))
+        draft.do(EndTap(recording.stop(draft.state.recording, draft.ledger)))
         draft.change(recording=None)
 
 
@@ -343,7 +341,7 @@ def _recording_broke(draft: _Draft, command: ConferenceRecordingBroke) -> None:
     if row is not None and row.id == command.recording_id:
         recording.fail(row, command.reason, draft.ledger, samples=command.samples)
         draft.change(recording=None)
-        draft.do(AbandonRoomTap(row.id))
+        draft.do(AbandonTap(row.id))
 
 
 _HANDLERS: dict[type, Callable[[_Draft, Any], None]] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from mixminus.calls import effects
+from mixminus.calls.carry_out import Answer, Handler, Runner, tell
 from mixminus.calls.commands import Callback
 from mixminus.calls.document import InvalidDocument, read_document
 from mixminus.calls.inputs import (
@@ -26,9 +26,8 @@ from mixminus.calls.inputs import (
 from mixminus.calls.leg import effects as wanted
 from mixminus.calls.leg.inputs import LegRecordingBroke, PromptEnded
 from mixminus.calls.leg.rooms import private_room
-from mixminus.errors import MediaError, MixminusError, NotFound, OutboundError, StorageError
+from mixminus.errors import MixminusError, NotFound, OutboundError
 from mixminus.media import protocol as media
-from mixminus.store.rows import RecordingRow
 
 if TYPE_CHECKING:
     from mixminus.calls.service import Service
@@ -43,7 +42,7 @@ class MpcOver(NotFound):
 class LegEffects:
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._handlers: dict[type, Callable[[str, Any], Awaitable[None]]] = {
+        handlers: dict[type, Handler[str]] = {
             effects.Fetch: self._fetch,
             effects.SignalRinging: self._ring,
             effects.PlaceCall: self._place,
@@ -63,17 +62,13 @@ class LegEffects:
             wanted.Seat: self._seat,
             wanted.EarlyMedia: self._early_media,
             wanted.Tell: self._tell,
-            wanted.BeginLegTap: self._begin_tap,
-            wanted.EndLegTap: self._end_tap,
-            wanted.AbandonLegTap: self._abandon_tap,
+            effects.BeginTap: self._begin_tap,
+            effects.EndTap: service.taps.end,
+            effects.AbandonTap: service.taps.abandon,
             wanted.JoinConference: self._join_conference,
             wanted.LeaveConference: self._leave_conference,
         }
-        self._live_taps: dict[str, RecordingRow] = {}
-
-    async def run(self, call_uuid: str, decided: tuple[wanted.LegEffect, ...]) -> None:
-        for effect in decided:
-            await self._handlers[type(effect)](call_uuid, effect)
+        self.run = Runner(handlers).run
 
     async def _fetch(self, call_uuid: str, effect: effects.Fetch) -> None:
         self._service.spawn(self._fetch_and_tell(call_uuid, effect))
@@ -195,13 +190,6 @@ class LegEffects:
 
     # -- legs outside of multiparty calls --------------------------------------------------------------------------
 
-    async def _media(self, command: media.Command) -> None:
-        """Tell the worker; what it refuses (a leg that has just gone) is of no consequence for the call."""
-        try:
-            await self._service.media.send(command)
-        except MediaError as error:
-            log.info("media command refused", command=type(command).__name__, error=str(error))
-
     async def _place_order(self, call_uuid: str, effect: wanted.PlaceOrder) -> None:
         self._service.create_leg(effect)
 
@@ -218,8 +206,8 @@ class LegEffects:
     async def _stop_prompt(self, call_uuid: str, effect: wanted.StopPrompt) -> None:
         self._service.players.stop(effect.player)
 
-    async def _seat(self, call_uuid: str, effect: wanted.Seat) -> None:
-        await self._media(media.MoveLeg(call_uuid, effect.room, effect.talk, effect.hear))
+    async def _seat(self, call_uuid: str, effect: wanted.Seat) -> Answer:
+        return tell(self._service.media, media.MoveLeg(call_uuid, effect.room, effect.talk, effect.hear))
 
     async def _early_media(self, call_uuid: str, effect: wanted.EarlyMedia) -> None:
         self._service.post_leg(call_uuid, await self._service.lines.pre_answer(call_uuid, effect.room))
@@ -227,31 +215,12 @@ class LegEffects:
     async def _tell(self, call_uuid: str, effect: wanted.Tell) -> None:
         self._service.post_leg(effect.call_uuid, effect.message)
 
-    async def _begin_tap(self, call_uuid: str, effect: wanted.BeginLegTap) -> None:
-        row, recorder = effect.recording, self._service.recorder
-        self._live_taps[row.id] = row
-        tap = media.StartTap(row.id, effect.room, 0, recorder.folder(row.id), leg=call_uuid, heard=effect.heard)
-        try:
-            await recorder.begin(row)
-            await self._service.media.send(tap)
-        except (StorageError, MediaError) as error:
-            self._service.post_leg(call_uuid, LegRecordingBroke(row.id, str(error), 0))
-
-    async def _end_tap(self, call_uuid: str, effect: wanted.EndLegTap) -> None:
-        self._live_taps.pop(effect.recording.id, None)
-        await self._media(media.StopTap(effect.recording.id))
-        self._service.finish_recording(effect.recording)
-
-    async def _abandon_tap(self, call_uuid: str, effect: wanted.AbandonLegTap) -> None:
-        self._live_taps.pop(effect.recording_id, None)
-        await self._media(media.StopTap(effect.recording_id))
-        await self._service.recorder.abandon(effect.recording_id)
-
-    def tap_failed(self, event: media.TapFailed) -> None:
-        """The worker can no longer write a recording's spool."""
-        row = self._live_taps.get(event.tap)
-        if row is not None:
-            self._service.post_leg(row.call_uuid, LegRecordingBroke(event.tap, event.reason, event.samples))
+    async def _begin_tap(self, call_uuid: str, effect: effects.BeginTap) -> Answer:
+        recording_id = effect.recording.id
+        return await self._service.taps.begin(
+            effect,
+            lambda reason, samples: self._service.post_leg(call_uuid, LegRecordingBroke(recording_id, reason, samples)),
+        )
 
     async def _join_conference(self, call_uuid: str, effect: wanted.JoinConference) -> None:
         self._service.conferences.join(call_uuid, effect.element)

@@ -10,7 +10,6 @@ from mixminus.calls import effects
 from mixminus.calls.commands import Callback, Requester
 from mixminus.calls.document.elements import ConferenceElement
 from mixminus.calls.sounds.request import AnyProgram
-from mixminus.store.rows import RecordingRow
 
 
 class Confirm(msgspec.Struct, frozen=True):
@@ -96,26 +95,6 @@ class Tell(msgspec.Struct, frozen=True):
     message: Any
 
 
-class BeginLegTap(msgspec.Struct, frozen=True):
-    """Record this leg: its own voice, and with ``heard`` also what it hears."""
-
-    recording: RecordingRow
-    room: str
-    heard: bool
-
-
-class EndLegTap(msgspec.Struct, frozen=True):
-    """Stop that recording, finish the file, and announce it."""
-
-    recording: RecordingRow
-
-
-class AbandonLegTap(msgspec.Struct, frozen=True):
-    """The recording has failed: stop what still runs of it; its spool stays on disk."""
-
-    recording_id: str
-
-
 class JoinConference(msgspec.Struct, frozen=True):
     """Enter a conference by name, a new one if there is none; feeds ``ConferenceJoined``."""
 
@@ -134,9 +113,6 @@ LegEffect: TypeAlias = (
     | Seat
     | EarlyMedia
     | Tell
-    | BeginLegTap
-    | EndLegTap
-    | AbandonLegTap
     | JoinConference
     | LeaveConference
 )

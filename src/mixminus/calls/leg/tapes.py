@@ -6,8 +6,8 @@ from typing import Literal
 
 from mixminus.calls import recording
 from mixminus.calls.commands import Callback
+from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.events import RecordedSound
-from mixminus.calls.leg.effects import AbandonLegTap, BeginLegTap, EndLegTap
 from mixminus.calls.leg.inputs import LegRecordingBroke
 from mixminus.calls.leg.state import Draft, Taking
 from mixminus.store.rows import RecordingRow
@@ -33,7 +33,7 @@ def begin(draft: Draft, file_format: Literal["mp3", "wav"], callback: Callback, 
     )
     row = recording.begin(new, draft.ledger)
     draft.change(recordings=(*draft.leg.recordings, row))
-    draft.do(BeginLegTap(row, draft.leg.room, heard))
+    draft.do(BeginTap(row, draft.leg.room, heard=heard))
     return row
 
 
@@ -41,7 +41,7 @@ def stop(draft: Draft, row: RecordingRow) -> RecordedSound:
     """No more of it; its file is finished and announced."""
     stopped = recording.stop(row, draft.ledger)
     draft.change(recordings=tuple(other for other in draft.leg.recordings if other.id != row.id))
-    draft.do(EndLegTap(stopped))
+    draft.do(EndTap(stopped))
     return sound_of(stopped)
 
 
@@ -57,7 +57,7 @@ def broke(draft: Draft, command: LegRecordingBroke) -> None:
         return
     recording.fail(row, command.reason, draft.ledger, samples=command.samples)
     draft.change(recordings=tuple(other for other in draft.leg.recordings if other.id != row.id))
-    draft.do(AbandonLegTap(row.id))
+    draft.do(AbandonTap(row.id))
     task = draft.leg.task
     if isinstance(task, Taking) and task.row is not None and task.row.id == row.id:
         draft.wake("element", None)

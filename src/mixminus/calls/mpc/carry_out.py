@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
-
-import structlog
+from typing import TYPE_CHECKING
 
 from mixminus.calls import effects, hearing
+from mixminus.calls.carry_out import Answer, Handler, Runner, tell
 from mixminus.calls.commands import Callback
 from mixminus.calls.events import SoundRequest
 from mixminus.calls.inputs import (
@@ -25,24 +23,16 @@ from mixminus.calls.inputs import (
 from mixminus.calls.leg.rooms import private_room
 from mixminus.calls.model import HangupSource
 from mixminus.calls.sounds.request import AnyProgram, DocumentItem
-from mixminus.calls.taps import start_tap
-from mixminus.errors import MediaError, StorageError
 from mixminus.media import protocol as media
-from mixminus.store.rows import RecordingRow
 
 if TYPE_CHECKING:
     from mixminus.calls.service import Service
-
-log = structlog.get_logger(__name__)
 
 
 class MpcEffects:
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._unanswered: dict[str, list[tuple[str, Awaitable[object]]]] = {}
-        """Multiparty call → media commands of its present decision, by name, whose answers are still to come."""
-        self._live_taps: dict[str, RecordingRow] = {}
-        self._handlers: dict[type, Callable[[str, Any], Awaitable[None]]] = {
+        handlers: dict[type, Handler[str]] = {
             effects.Admit: self._admit,
             effects.Rehear: self._rehear,
             effects.PlaySound: self._play_sound,
@@ -59,8 +49,8 @@ class MpcEffects:
             effects.PauseTap: self._pause_tap,
             effects.ResumeTap: self._resume_tap,
             effects.Annotate: self._annotate,
-            effects.EndTap: self._end_tap,
-            effects.AbandonTap: self._abandon_tap,
+            effects.EndTap: service.taps.end,
+            effects.AbandonTap: service.taps.abandon,
             effects.CreateLeg: self._create_leg,
             effects.MoveHere: self._move_here,
             effects.Release: self._release,
@@ -68,35 +58,17 @@ class MpcEffects:
             effects.ArmTimer: self._arm_timer,
             effects.Forget: self._forget,
         }
+        self.run = Runner(handlers).run
 
-    async def run(self, uuid: str, wanted: tuple[effects.MpcEffect, ...]) -> None:
-        """Carry out in order. Media commands are all on their way before the first answer, a tick later, is awaited."""
-        for effect in wanted:
-            await self._handlers[type(effect)](uuid, effect)
-        for name, answer in self._unanswered.pop(uuid, ()):
-            try:
-                await answer
-            except MediaError as error:
-                self._refused(name, error)
+    def _media(self, command: media.Command) -> Answer:
+        return tell(self._service.media, command)
 
-    def _media(self, uuid: str, command: media.Command) -> None:
-        """Tell the worker; what it refuses (a leg that has just gone) is of no consequence for the call."""
-        name = type(command).__name__
-        try:
-            self._unanswered.setdefault(uuid, []).append((name, self._service.media.send(command)))
-        except MediaError as error:
-            self._refused(name, error)
+    async def _admit(self, uuid: str, effect: effects.Admit) -> Answer:
+        return self._media(media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
 
-    @staticmethod
-    def _refused(name: str, error: MediaError) -> None:
-        log.info("media command refused", command=name, error=str(error))
-
-    async def _admit(self, uuid: str, effect: effects.Admit) -> None:
-        self._media(uuid, media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
-
-    async def _rehear(self, uuid: str, effect: effects.Rehear) -> None:
+    async def _rehear(self, uuid: str, effect: effects.Rehear) -> Answer:
         rows = tuple(media.Hearing(leg, masks.talk, masks.hear) for leg, masks in effect.changes)
-        self._media(uuid, media.SetHearing(effect.room, rows))
+        return self._media(media.SetHearing(effect.room, rows))
 
     async def _play_sound(self, uuid: str, effect: effects.PlaySound) -> None:
         player = self._service.mint.uuid()
@@ -164,45 +136,23 @@ class MpcEffects:
         if uuid in self._service.mpcs:
             self._service.post_mpc(uuid, message)
 
-    async def _begin_tap(self, uuid: str, effect: effects.BeginTap) -> None:
-        row, recorder = effect.recording, self._service.recorder
-        self._live_taps[row.id] = row
-        try:
-            await recorder.begin(row)
-            await self._service.media.send(start_tap(row, effect.room, recorder.folder(row.id)))
-            for facts in effect.present:
-                recorder.note(row.id, "present", facts)
-        except (StorageError, MediaError) as error:
-            self._service.post_mpc(uuid, RecordingBroke(row.id, str(error), 0))
+    async def _begin_tap(self, uuid: str, effect: effects.BeginTap) -> Answer:
+        recording_id = effect.recording.id
+        return await self._service.taps.begin(
+            effect, lambda reason, samples: self._tell(uuid, RecordingBroke(recording_id, reason, samples))
+        )
 
-    async def _pause_tap(self, uuid: str, effect: effects.PauseTap) -> None:
-        self._media(uuid, media.PauseTap(effect.recording_id))
+    async def _pause_tap(self, uuid: str, effect: effects.PauseTap) -> Answer:
         self._service.recorder.note(effect.recording_id, "paused", {"by": effect.by})
+        return self._media(media.PauseTap(effect.recording_id))
 
-    async def _resume_tap(self, uuid: str, effect: effects.ResumeTap) -> None:
-        self._media(uuid, media.ResumeTap(effect.recording_id))
+    async def _resume_tap(self, uuid: str, effect: effects.ResumeTap) -> Answer:
         self._service.recorder.note(effect.recording_id, "resumed", {"by": effect.by})
+        return self._media(media.ResumeTap(effect.recording_id))
 
     async def _annotate(self, uuid: str, effect: effects.Annotate) -> None:
         for recording_id in effect.recording_ids:
             self._service.recorder.note(recording_id, effect.kind, effect.facts)
-
-    async def _end_tap(self, uuid: str, effect: effects.EndTap) -> None:
-        row = effect.recording
-        self._live_taps.pop(row.id, None)
-        self._media(uuid, media.StopTap(row.id))
-        self._service.finish_recording(row)
-
-    async def _abandon_tap(self, uuid: str, effect: effects.AbandonTap) -> None:
-        self._live_taps.pop(effect.recording_id, None)
-        self._media(uuid, media.StopTap(effect.recording_id))
-        await self._service.recorder.abandon(effect.recording_id)
-
-    def tap_failed(self, event: media.TapFailed) -> None:
-        """The worker can no longer write a recording's spool."""
-        row = self._live_taps.get(event.tap)
-        if row is not None:
-            self._service.post_mpc(row.mpc_uuid, RecordingBroke(event.tap, event.reason, event.samples))
 
     async def _create_leg(self, uuid: str, effect: effects.CreateLeg) -> None:
         self._service.create_leg(effect)
@@ -212,8 +162,8 @@ class MpcEffects:
             effect.call_uuid, Transfer(effect.request_uuid, effect.mpc_uuid, effect.mpc_name, effect.participant)
         )
 
-    async def _release(self, uuid: str, effect: effects.Release) -> None:
-        self._media(uuid, media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
+    async def _release(self, uuid: str, effect: effects.Release) -> Answer:
+        answer = self._media(media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
         live = self._service.legs.get(effect.call_uuid)
         if live is not None and live.mpc_uuid == uuid:
             live.mpc_uuid = ""
@@ -221,6 +171,7 @@ class MpcEffects:
             effect.call_uuid,
             Released(effect.exit_cause, effect.hangup_cause, effect.hangup_source, effect.action),
         )
+        return answer
 
     async def _cancel_dials(self, uuid: str, effect: effects.CancelDials) -> None:
         for call_uuid in effect.call_uuids:
