@@ -33,7 +33,7 @@ PURE_PARTS = frozenset({"sip", "sdp", "rtp", "rtc", "media", "calls", "webhooks"
 SHELLS = frozenset(
     {
         # media: sockets, the clock, the process and its client
-        "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports",
+        "media/aside", "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports",
         "media/spool",
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines

@@ -115,6 +115,10 @@ class MortalSpool(Spool):
     fate: Fate
     full: Callable[[], bool]
 
+    def __init__(self, path: Path, *args: Any, **named: Any) -> None:
+        super().__init__(path, *args, **named)
+        self.safe[path] = 0
+
     def _write(self, *parts: bytes | memoryview) -> None:
         if self.full():
             self._error = self._error or StorageError(f"disk full while writing {self.path}: free some space")
@@ -359,9 +363,12 @@ class Trial:
                 self.clock.wall -= timedelta(hours=1)
 
     def _cut_power(self, safe: dict[Path, int]) -> None:
-        """What was not synced is gone from a random byte on, and may be garbled before that."""
+        """What was not synced is gone from a random byte on, and may be garbled before that; names can be gone too."""
         for path, size in safe.items():
             if not path.exists():
+                continue
+            if not size and self.randomly.random() < 0.5:
+                path.unlink()
                 continue
             content = bytearray(path.read_bytes())
             keep = self.randomly.randint(min(size, len(content)), len(content))

@@ -154,3 +154,29 @@ def test_many_spools_are_synced_together(tmp_path: Path, monkeypatch: pytest.Mon
         assert len(one_by_one) == (0 if works else 5)
     for each in spools:
         each.close(1)
+
+
+def test_the_first_sync_makes_the_names_safe_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[Path] = []
+    monkeypatch.setattr("mixminus.recording.spool.sync_folder", named.append)
+    spool = Spool.open(tmp_path / "a" / "b", rate=8000, now_ns=0)
+    assert named == [], "opening waits for no disk"
+    spool.sync()
+    assert set(named) == {tmp_path, tmp_path / "a", tmp_path / "a" / "b"}
+    named.clear()
+    spool.append(ONE * 80)
+    spool.close(1)
+    assert named == []
+
+
+def test_what_was_ended_and_synced_by_others_closes_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.open(tmp_path, rate=8000, now_ns=0)
+    spool.append(ONE * 80)
+    spool.end(SECOND)
+    spool.was_synced()
+    waited: list[int] = []
+    monkeypatch.setattr("os.fdatasync", waited.append)
+    assert spool.close(SECOND) == 80
+    assert waited == [] and read(tmp_path).ended

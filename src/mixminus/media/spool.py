@@ -1,9 +1,9 @@
 """Takes what the taps recorded to disk, on one thread of its own, so that no tick ever waits for a disk.
 
 Sinks (called from the tick) append to one bounded queue; the thread drains it a few times a second, writes block by
-block and syncs once per round. Spools are opened and closed aside, in a few more threads, since that waits for the disk
-several times each: hundreds that begin or end together hold up nobody. A spool that cannot be written fails its
-own tap and no other.
+block and syncs once per round. Spools are opened and closed aside, those that end together synced in one go: hundreds
+that begin or end at once hold up nobody, and no crowd of threads takes turns with the tick.
+A spool that cannot be written fails its own tap and no other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import StorageError
+from mixminus.media.aside import Aside
 from mixminus.media.protocol import StartTap, TapClosed, TapFailed
 from mixminus.media.tracks import Note, Track, plain
 
@@ -29,8 +30,6 @@ SYNC_ROUNDS = 8
 """Dirty spools are synced every so many rounds (0.4 s), together: fewer syncs, and they share commits. With the half
 second that a block gathers, a power cut then costs less than a second.
 """
-ASIDE = 8
-"""Threads in which spools are opened and closed: they share the file system's commits."""
 TOGETHER = 4
 """So many dirty spools are synced in one go; fewer one by one, since other programs' files are none of ours."""
 BACKLOG_LIMIT = 64 * 1024 * 1024
@@ -63,6 +62,7 @@ class SpoolFile(Protocol):
     def pause(self, now_ns: int) -> None: ...
     def resume(self, now_ns: int) -> None: ...
     def sync(self) -> None: ...
+    def end(self, now_ns: int) -> None: ...
     def close(self, now_ns: int) -> int: ...
 
 
@@ -130,6 +130,14 @@ class _Opening(NamedTuple):
     entries: list[_Entry]
 
 
+class _Closing(NamedTuple):
+    """A spool to be closed."""
+
+    tap: Tap
+    file: SpoolFile
+    now_ns: int
+
+
 class SpoolWriter:
     """The writer thread and its queue. :meth:`open_tap`, :meth:`events` and :meth:`stop` are for the tick's thread."""
 
@@ -140,8 +148,10 @@ class SpoolWriter:
         self._sync_together = sync_together
         self._backlog_limit = backlog_limit
         self._queue: deque[_Entry] = deque()
-        self._aside: ThreadPoolExecutor | None = None
-        """There is one while the thread runs."""
+        self._opener: Aside | None = None
+        self._closer: Aside | None = None
+        """There are two while the thread runs."""
+        self._closing: list[_Closing] = []
         self._opening: dict[Tap, _Opening] = {}
         self._queued_bytes = 0
         self._written_bytes = 0
@@ -208,17 +218,19 @@ class SpoolWriter:
 
     def _run(self) -> None:
         try:
-            with ThreadPoolExecutor(ASIDE, thread_name_prefix="spools") as self._aside:
-                self._rounds()
+            with Aside("spool-opener") as self._opener, Aside("spool-closer") as self._closer:
+                self._rounds(self._opener, self._closer)
         except BaseException as error:  # noqa: BLE001 - handed to the tick's thread, which must not go on without a writer
             self._crash = error
 
-    def _rounds(self) -> None:
+    def _rounds(self, *asides: Aside) -> None:
         rounds = 0
         while not (self._stopping and not self._queue and not self._opening):
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
             self._drain()
+            for aside in asides:
+                aside.look()
             rounds += 1
             if rounds % SYNC_ROUNDS == 0:
                 self._sync()
@@ -234,6 +246,12 @@ class SpoolWriter:
                 self._take(entry)
             else:
                 opening.entries.append(entry)
+        if self._closing:
+            closing, self._closing = self._closing, []
+            if self._closer is None:
+                self._close_all(closing)
+            else:
+                self._closer.submit(lambda: self._close_aside(closing))
 
     def _take(self, entry: _Entry) -> None:
         tap, operation, value, now_ns = entry
@@ -251,6 +269,12 @@ class SpoolWriter:
     def _open(self, tap: Tap, paused: bool, now_ns: int) -> SpoolFile:
         return self._open_spool(tap.folder, rate=tap.rate, now_ns=now_ns, paused=paused)
 
+    def _open_aside(self, opening: _Opening, tap: Tap, paused: bool, now_ns: int) -> None:
+        try:
+            opening.file.set_result(self._open(tap, paused, now_ns))
+        except BaseException as error:  # noqa: BLE001 - raised again, or told, on the writer thread
+            opening.file.set_exception(error)
+
     def _opened(self, tap: Tap, opening: _Opening) -> None:
         try:
             tap.file = opening.file.result()
@@ -262,10 +286,11 @@ class SpoolWriter:
 
     def _do(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
         if operation == "open":
-            if self._aside is None:
+            if self._opener is None:
                 tap.file = self._open(tap, bool(value), now_ns)
             else:
-                self._opening[tap] = _Opening(self._aside.submit(self._open, tap, bool(value), now_ns), [])
+                self._opening[tap] = opening = _Opening(Future(), [])
+                self._opener.submit(lambda: self._open_aside(opening, tap, bool(value), now_ns))
             return
         file = tap.file
         assert file is not None, "a tap that could not be opened has failed"
@@ -282,31 +307,42 @@ class SpoolWriter:
             file.resume(now_ns)
         else:
             self._dirty.discard(tap)
-            if self._aside is None:
-                self._close(tap, file, now_ns)
-            else:
-                self._aside.submit(self._close_aside, tap, file, now_ns)
+            tap.file = None
+            self._closing.append(_Closing(tap, file, now_ns))
             return
         self._dirty.add(tap)
 
-    def _close_aside(self, tap: Tap, file: SpoolFile, now_ns: int) -> None:
-        """In a thread of its own: closing is the last that is done with a tap."""
+    def _close_aside(self, closing: list[_Closing]) -> None:
         try:
-            self._close(tap, file, now_ns)
-        except (StorageError, OSError) as error:
-            self._fail(tap, str(error), now_ns)
-            self._abandon(tap, now_ns)
+            self._close_all(closing)
         except BaseException as error:  # noqa: BLE001 - as in _run
             self._crash = error
 
-    def _close(self, tap: Tap, file: SpoolFile, now_ns: int) -> None:
-        tap.samples = file.close(now_ns)
-        tap.file = None
-        self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=tap.rate, at_ns=now_ns))
+    def _close_all(self, closing: list[_Closing]) -> None:
+        """The last that is done with these taps."""
+        ended = [one for one in closing if self._ends(one)]
+        self._synced([one.file for one in ended])  # else each waits for the disk as it closes
+        for one in ended:
+            tap, at_ns = one.tap, one.now_ns
+            try:
+                tap.samples = one.file.close(at_ns)
+            except (StorageError, OSError) as error:
+                self._fail(tap, str(error), at_ns)
+            else:
+                self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=tap.rate, at_ns=at_ns))
+
+    def _ends(self, one: _Closing) -> bool:
+        try:
+            one.file.end(one.now_ns)
+        except (StorageError, OSError) as error:
+            self._fail(one.tap, str(error), one.now_ns)
+            self._let_go(one.file, one.now_ns)
+            return False
+        return True
 
     def _sync(self) -> None:
         files = [tap.file for tap in self._dirty if tap.file is not None and not tap.failed]
-        if self._sync_together is not None and len(files) >= TOGETHER and self._synced(self._sync_together, files):
+        if self._synced(files):
             self._dirty.clear()
             return
         for tap in self._dirty:
@@ -318,10 +354,12 @@ class SpoolWriter:
                 self._fail(tap, str(error), tap.covered_ns)
         self._dirty.clear()
 
-    def _synced(self, sync_together: SyncTogether, files: list[SpoolFile]) -> bool:
-        """False: some file could not be synced; one by one it is found out which."""
+    def _synced(self, files: list[SpoolFile]) -> bool:
+        """Whether they were synced in one go. Else they are few, or one cannot be: one by one it is found out which."""
+        if self._sync_together is None or len(files) < TOGETHER:
+            return False
         try:
-            sync_together(files)
+            self._sync_together(files)
         except (StorageError, OSError):
             return False
         return True
@@ -330,8 +368,10 @@ class SpoolWriter:
         """Close the file of a failed tap; what it holds stays for recovery."""
         self._dirty.discard(tap)
         file, tap.file = tap.file, None
-        if file is None:
-            return
+        if file is not None:
+            self._let_go(file, now_ns)
+
+    def _let_go(self, file: SpoolFile, now_ns: int) -> None:
         try:
             file.close(now_ns)
         except (StorageError, OSError):

@@ -75,7 +75,9 @@ def sync_together(spools: Sequence[Spool]) -> None:
         device = spool.device
         if device not in done:
             done[device] = _sync_file_system(spool)
-        if not done[device]:
+        if done[device]:
+            spool.was_synced()
+        else:
             spool.sync()
 
 
@@ -97,11 +99,17 @@ def write_synced(path: Path, data: bytes) -> None:
 
 def make_folder(folder: Path) -> None:
     """Create a folder and those above it; each new name is synced. Raises OSError."""
+    for path in _made(folder):
+        sync_folder(path.parent)
+
+
+def _made(folder: Path) -> list[Path]:
+    """Create a folder and those above it; the new ones, topmost first. Raises OSError."""
     missing = [folder, *folder.parents]
     missing = missing[: next((n for n, path in enumerate(missing) if path.is_dir()), len(missing))]
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
+    return missing[::-1]
 
 
 def segment_files(folder: Path) -> list[Path]:
@@ -127,11 +135,15 @@ class Spool:
     readable, and the spool accepts nothing more but :meth:`close`.
     """
 
-    def __init__(self, path: Path, descriptor: int, *, rate: int, paused: bool) -> None:
+    def __init__(self, path: Path, descriptor: int, *, rate: int, paused: bool, unnamed: Sequence[Path] = ()) -> None:
+        """``unnamed``: folders with names in them that a power cut would still take."""
         self.path = path
         self.rate = rate
         self.paused = paused
         self._descriptor = descriptor
+        self._unnamed = tuple(unnamed)
+        self._dirty = True
+        self._ended = False
         self._written = 0
         self._position = 0
         self._recorded = 0
@@ -143,25 +155,20 @@ class Spool:
         """Begin the next segment of the recording in ``folder``, which is created if need be.
 
         ``now_ns``: CLOCK_MONOTONIC of the first sample. The time since the segment before, if there is one, becomes a
-        marked silence.
+        marked silence. Nothing waits for the disk: the first :meth:`sync` makes name and content safe.
         """
         path = folder
         try:
-            make_folder(folder)
+            unnamed = [*(made.parent for made in _made(folder)), folder]
             existing = segment_files(folder)
             number = int(existing[-1].stem.removeprefix("seg-")) + 1 if existing else 1
             path = folder / f"seg-{number:06d}.spool"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise disk_error(error, path, "creating spool") from error
-        spool = cls(path, descriptor, rate=rate, paused=paused)
+        spool = cls(path, descriptor, rate=rate, paused=paused, unnamed=unnamed)
         try:
             spool._write(journal.encode_segment(journal.SegmentHeader(rate, now_ns, time.time_ns(), boot_id(), paused)))
-            spool.sync()
-            sync_folder(folder)
-        except OSError as error:
-            os.close(descriptor)
-            raise disk_error(error, path, "creating spool") from error
         except StorageError:
             os.close(descriptor)
             raise
@@ -222,24 +229,37 @@ class Spool:
         return os.fstat(self._descriptor).st_dev
 
     def sync(self) -> None:
-        """Wait until everything written is safe against a power cut (fdatasync)."""
+        """Wait until everything written is safe against a power cut (fdatasync), the file's name too."""
         self._refuse_after_failure()
         try:
             os.fdatasync(self._descriptor)
+            for folder in self._unnamed:
+                sync_folder(folder)
         except OSError as error:
             self._error = disk_error(error, self.path, "syncing")
             raise self._error from error
+        self.was_synced()
+
+    def was_synced(self) -> None:
+        """Somebody synced the file system this lies on."""
+        self._dirty, self._unnamed = False, ()
+
+    def end(self, now_ns: int) -> None:
+        """Mark the end of the recording; nothing but :meth:`sync` and :meth:`close` may follow."""
+        self._block(Kind.END, memoryview(b""), now_ns)
+        self._ended = True
 
     def close(self, now_ns: int) -> int:
-        """End the recording: mark the end, sync, close. Returns :attr:`samples`.
+        """End the recording: mark the end, sync, close, as far as that was not done yet. Returns :attr:`samples`.
 
         After a failure it only closes the file and returns what had been written.
         """
         if self._descriptor < 0:
             return self._recorded
         try:
-            if self._error is None:
-                self._block(Kind.END, memoryview(b""), now_ns)
+            if self._error is None and not self._ended:
+                self.end(now_ns)
+            if self._error is None and self._dirty:
                 self.sync()
         finally:
             os.close(self._descriptor)
@@ -263,6 +283,7 @@ class Spool:
     def _write(self, *parts: bytes | memoryview) -> None:
         """All of the parts or, as far as the reader can see, none of them."""
         self._refuse_after_failure()
+        self._dirty = True
         rest = [memoryview(part) for part in parts if len(part)]
         total = sum(len(part) for part in rest)
         try:
