@@ -136,48 +136,30 @@ async def delete_application(ports: Ports, request: ApiRequest) -> Answer:
 _WRITE: tuple[Parameter[Any], ...] = p.APPLICATION_PARAMETERS
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template="Application",
-        handler=create_application,
-        summary="Create an application",
+    Operation.post(
+        "Application",
+        create_application,
+        "Create an application",
+        render.ApplicationCreated,
         status=201,
         parameters=(p.APP_NAME, *_WRITE),
-        required=frozenset({"app_name"}),
-        answers=render.ApplicationCreated,
+        required=("app_name",),
     ),
-    Operation(
-        verb="GET",
-        template="Application",
-        handler=list_applications,
-        summary="List applications, newest first",
-        status=200,
+    Operation.get(
+        "Application",
+        list_applications,
+        "List applications, newest first",
+        render.ApplicationList,
         parameters=(p.SUBACCOUNT, p.APP_NAME_PREFIX, p.LIMIT, p.OFFSET),
-        answers=render.ApplicationList,
     ),
-    Operation(
-        verb="GET",
-        template="Application/{app_id}",
-        handler=get_application,
-        summary="Get an application",
-        status=200,
-        answers=render.Application,
+    Operation.get("Application/{app_id}", get_application, "Get an application", render.Application),
+    Operation.post(
+        "Application/{app_id}", update_application, "Change an application", render.Message, parameters=_WRITE
     ),
-    Operation(
-        verb="POST",
-        template="Application/{app_id}",
-        handler=update_application,
-        summary="Change an application",
-        status=202,
-        parameters=_WRITE,
-        answers=render.Message,
-    ),
-    Operation(
-        verb="DELETE",
-        template="Application/{app_id}",
-        handler=delete_application,
-        summary="Delete an application",
-        status=204,
+    Operation.delete(
+        "Application/{app_id}",
+        delete_application,
+        "Delete an application",
         parameters=(p.CASCADE, p.NEW_ENDPOINT_APPLICATION),
     ),
 )

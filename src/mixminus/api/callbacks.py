@@ -117,32 +117,18 @@ async def redeliver(ports: Ports, request: ApiRequest) -> Answer:
 
 
 OPERATIONS = (
-    Operation(
-        verb="GET",
-        template="Callback",
-        handler=list_callbacks,
-        summary="List callbacks with their attempts, newest first",
-        status=200,
+    Operation.get(
+        "Callback",
+        list_callbacks,
+        "List callbacks with their attempts, newest first",
+        CallbackList,
         parameters=(STATE, p.LIMIT, p.OFFSET),
-        answers=CallbackList,
         asynchronous=False,
     ),
-    Operation(
-        verb="GET",
-        template="Callback/{callback_id}",
-        handler=get_callback,
-        summary="Get a callback with its attempts",
-        status=200,
-        answers=Callback,
-        asynchronous=False,
+    Operation.get(
+        "Callback/{callback_id}", get_callback, "Get a callback with its attempts", Callback, asynchronous=False
     ),
-    Operation(
-        verb="POST",
-        template="Callback/{callback_id}/Redeliver",
-        handler=redeliver,
-        summary="Send a callback again",
-        status=202,
-        answers=render.Message,
-        asynchronous=False,
+    Operation.post(
+        "Callback/{callback_id}/Redeliver", redeliver, "Send a callback again", render.Message, asynchronous=False
     ),
 )

@@ -14,7 +14,7 @@ from mixminus.api.paging import meta, read_page
 from mixminus.api.ports import Ports
 from mixminus.api.reading import Reader, read_callback
 from mixminus.api.visible import sees
-from mixminus.calls.commands import Callback
+from mixminus.calls.commands import Callback, SoundKind
 from mixminus.calls.document.elements import DEFAULT_TIME_LIMIT
 from mixminus.calls.leg.door import CallsCreated, CancelRequest, CreateCalls
 from mixminus.calls.leg.inputs import (
@@ -184,11 +184,13 @@ async def speak_on_call(ports: Ports, request: ApiRequest) -> Answer:
     return Answer(202, render.Message(message="speak started"))
 
 
-async def _play(ports: Ports, request: ApiRequest, reader: Reader, program: Program, kind: str, length: int) -> None:
+async def _play(
+    ports: Ports, request: ApiRequest, reader: Reader, program: Program, kind: SoundKind, length: int
+) -> None:
     command = PlayOnCall(
         by=request.requester,
         call_uuid=request.segments["call_uuid"],
-        kind="play" if kind == "play" else "speak",
+        kind=kind,
         program=program,
         legs=reader.take(c.LEGS, "aleg"),
         loop=reader.take(c.LOOP, False),
@@ -200,14 +202,15 @@ async def _play(ports: Ports, request: ApiRequest, reader: Reader, program: Prog
 
 
 async def stop_play_on_call(ports: Ports, request: ApiRequest) -> Answer:
-    call_uuid = request.segments["call_uuid"]
-    await ports.apply(StopPlayOnCall(by=request.requester, call_uuid=call_uuid, kind="play"))
-    return Answer(204)
+    return await _stop_play(ports, request, "play")
 
 
 async def stop_speak_on_call(ports: Ports, request: ApiRequest) -> Answer:
-    call_uuid = request.segments["call_uuid"]
-    await ports.apply(StopPlayOnCall(by=request.requester, call_uuid=call_uuid, kind="speak"))
+    return await _stop_play(ports, request, "speak")
+
+
+async def _stop_play(ports: Ports, request: ApiRequest, kind: SoundKind) -> Answer:
+    await ports.apply(StopPlayOnCall(by=request.requester, call_uuid=request.segments["call_uuid"], kind=kind))
     return Answer(204)
 
 
@@ -262,107 +265,71 @@ async def send_digits(ports: Ports, request: ApiRequest) -> Answer:
 _ONE = "Call/{call_uuid}"
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template="Call",
-        handler=create_call,
-        summary="Place a call, or one to each of several destinations",
+    Operation.post(
+        "Call",
+        create_call,
+        "Place a call, or one to each of several destinations",
+        bodies.CallsFired,
         status=201,
         parameters=c.CREATE_PARAMETERS,
-        required=frozenset({"from", "to", "answer_url"}),
-        answers=bodies.CallsFired,
+        required=("answer_url", "from", "to"),
     ),
-    Operation(
-        verb="GET",
-        template="Call",
-        handler=list_calls,
-        summary="List calls that have ended; with status the uuids of live or queued ones",
-        status=200,
+    Operation.get(
+        "Call",
+        list_calls,
+        "List calls that have ended; with status the uuids of live or queued ones",
+        bodies.CallList,
         parameters=c.LIST_PARAMETERS,
-        answers=bodies.CallList,
     ),
-    Operation(
-        verb="GET",
-        template=_ONE,
-        handler=get_call,
-        summary="Get a call that has ended; with status one that is live or queued",
-        status=200,
+    Operation.get(
+        _ONE,
+        get_call,
+        "Get a call that has ended; with status one that is live or queued",
+        bodies.Call,
         parameters=(c.CALL_STATUS,),
-        answers=bodies.Call,
     ),
-    Operation(
-        verb="POST",
-        template=_ONE,
-        handler=transfer_call,
-        summary="Let one or both sides of a call run another document",
-        status=202,
+    Operation.post(
+        _ONE,
+        transfer_call,
+        "Let one or both sides of a call run another document",
+        render.Message,
         parameters=c.TRANSFER_PARAMETERS,
-        answers=render.Message,
     ),
-    Operation(verb="DELETE", template=_ONE, handler=hang_up_call, summary="Hang up a call", status=204),
-    Operation(
-        verb="DELETE",
-        template="Request/{request_uuid}",
-        handler=cancel_request,
-        summary="Hang up the call of a request, answered or not",
-        status=204,
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/Record",
-        handler=record_call,
-        summary="Record both sides of a call",
-        status=202,
+    Operation.delete(_ONE, hang_up_call, "Hang up a call"),
+    Operation.delete("Request/{request_uuid}", cancel_request, "Hang up the call of a request, answered or not"),
+    Operation.post(
+        f"{_ONE}/Record",
+        record_call,
+        "Record both sides of a call",
+        bodies.CallRecordingBegun,
         parameters=c.RECORD_PARAMETERS,
-        answers=bodies.CallRecordingBegun,
         asynchronous=False,
     ),
-    Operation(
-        verb="DELETE",
-        template=f"{_ONE}/Record",
-        handler=stop_record_call,
-        summary="Stop recording a call",
-        status=204,
-        parameters=(c.RECORD_URL,),
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/Play",
-        handler=play_on_call,
-        summary="Play audio files to a call",
-        status=202,
+    Operation.delete(f"{_ONE}/Record", stop_record_call, "Stop recording a call", parameters=(c.RECORD_URL,)),
+    Operation.post(
+        f"{_ONE}/Play",
+        play_on_call,
+        "Play audio files to a call",
+        render.Message,
         parameters=c.PLAY_PARAMETERS,
-        required=frozenset({"urls"}),
-        answers=render.Message,
+        required=("urls",),
     ),
-    Operation(
-        verb="DELETE", template=f"{_ONE}/Play", handler=stop_play_on_call, summary="Stop playing to a call", status=204
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/Speak",
-        handler=speak_on_call,
-        summary="Speak to a call",
-        status=202,
+    Operation.delete(f"{_ONE}/Play", stop_play_on_call, "Stop playing to a call"),
+    Operation.post(
+        f"{_ONE}/Speak",
+        speak_on_call,
+        "Speak to a call",
+        render.Message,
         parameters=c.SPEAK_PARAMETERS,
-        required=frozenset({"text"}),
-        answers=render.Message,
+        required=("text",),
     ),
-    Operation(
-        verb="DELETE",
-        template=f"{_ONE}/Speak",
-        handler=stop_speak_on_call,
-        summary="Stop speaking to a call",
-        status=204,
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/DTMF",
-        handler=send_digits,
-        summary="Press keys on a call",
-        status=202,
+    Operation.delete(f"{_ONE}/Speak", stop_speak_on_call, "Stop speaking to a call"),
+    Operation.post(
+        f"{_ONE}/DTMF",
+        send_digits,
+        "Press keys on a call",
+        render.Message,
         parameters=(c.DIGITS, c.LEGS),
-        required=frozenset({"digits"}),
-        answers=render.Message,
+        required=("digits",),
     ),
 )

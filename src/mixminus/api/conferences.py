@@ -11,7 +11,7 @@ from mixminus.api.calls import read_speech, recording_begun
 from mixminus.api.operations import Answer, ApiRequest, Operation
 from mixminus.api.ports import Ports
 from mixminus.api.reading import read_callback
-from mixminus.calls.commands import Callback
+from mixminus.calls.commands import Callback, SoundKind
 from mixminus.calls.conference.commands import (
     EndConference,
     PlayToMembers,
@@ -24,7 +24,7 @@ from mixminus.calls.conference.commands import (
 from mixminus.calls.conference.machine import Conference
 from mixminus.calls.leg.door import EndConferences
 from mixminus.calls.leg.inputs import CallRecordingStarted
-from mixminus.calls.sounds.program import PlayItem
+from mixminus.calls.sounds.program import PlayItem, Program
 from mixminus.errors import NotFound
 
 READS_NO_LIST = "plivo-dotnet/"
@@ -122,39 +122,33 @@ async def play_to_members(ports: Ports, request: ApiRequest) -> Answer:
     reader = request.reader()
     program = (PlayItem(reader.required(c.PLAY_URL, "")),)
     reader.check()
-    command = PlayToMembers(
-        by=request.requester,
-        name=request.segments["conference"],
-        members=_members(request),
-        kind="play",
-        program=program,
-    )
-    return _changed(request, "play queued into conference", await ports.apply(command))
+    return await _play(ports, request, "play", program)
 
 
 async def speak_to_members(ports: Ports, request: ApiRequest) -> Answer:
     reader = request.reader()
     program = read_speech(ports, reader)
     reader.check()
-    command = PlayToMembers(
-        by=request.requester,
-        name=request.segments["conference"],
-        members=_members(request),
-        kind="speak",
-        program=program,
-    )
-    return _changed(request, "speak queued into conference", await ports.apply(command))
+    return await _play(ports, request, "speak", program)
+
+
+async def _play(ports: Ports, request: ApiRequest, kind: SoundKind, program: Program) -> Answer:
+    name, members = request.segments["conference"], _members(request)
+    command = PlayToMembers(by=request.requester, name=name, members=members, kind=kind, program=program)
+    return _changed(request, f"{kind} queued into conference", await ports.apply(command))
 
 
 async def stop_play_to_members(ports: Ports, request: ApiRequest) -> Answer:
-    name, members = request.segments["conference"], _members(request)
-    await ports.apply(StopPlayToMembers(by=request.requester, name=name, members=members, kind="play"))
-    return Answer(204)
+    return await _stop_play(ports, request, "play")
 
 
 async def stop_speak_to_members(ports: Ports, request: ApiRequest) -> Answer:
+    return await _stop_play(ports, request, "speak")
+
+
+async def _stop_play(ports: Ports, request: ApiRequest, kind: SoundKind) -> Answer:
     name, members = request.segments["conference"], _members(request)
-    await ports.apply(StopPlayToMembers(by=request.requester, name=name, members=members, kind="speak"))
+    await ports.apply(StopPlayToMembers(by=request.requester, name=name, members=members, kind=kind))
     return Answer(204)
 
 
@@ -184,108 +178,43 @@ _MEMBER = f"{_ONE}/Member/{{member}}"
 
 
 OPERATIONS = (
-    Operation(
-        verb="GET",
-        template="Conference",
-        handler=list_conferences,
-        summary="List the names of live conferences",
-        status=200,
-        answers=bodies.Conferences,
+    Operation.get("Conference", list_conferences, "List the names of live conferences", bodies.Conferences),
+    Operation.delete("Conference", end_conferences, "End all conferences"),
+    Operation.get(_ONE, get_conference, "Get a live conference and its members", bodies.Conference),
+    Operation.delete(_ONE, end_conference, "End a conference"),
+    Operation.delete(_MEMBER, hang_up_members, "Hang up members of a conference"),
+    Operation.post(
+        f"{_MEMBER}/Kick", kick_members, "Kick members: they go on with their documents", bodies.MembersChanged
     ),
-    Operation(verb="DELETE", template="Conference", handler=end_conferences, summary="End all conferences", status=204),
-    Operation(
-        verb="GET",
-        template=_ONE,
-        handler=get_conference,
-        summary="Get a live conference and its members",
-        status=200,
-        answers=bodies.Conference,
-    ),
-    Operation(verb="DELETE", template=_ONE, handler=end_conference, summary="End a conference", status=204),
-    Operation(
-        verb="DELETE", template=_MEMBER, handler=hang_up_members, summary="Hang up members of a conference", status=204
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_MEMBER}/Kick",
-        handler=kick_members,
-        summary="Kick members: they go on with their documents",
-        status=202,
-        answers=bodies.MembersChanged,
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_MEMBER}/Mute",
-        handler=mute_members,
-        summary="Mute members",
-        status=202,
-        answers=bodies.MembersChanged,
-    ),
-    Operation(verb="DELETE", template=f"{_MEMBER}/Mute", handler=unmute_members, summary="Unmute members", status=204),
-    Operation(
-        verb="POST",
-        template=f"{_MEMBER}/Deaf",
-        handler=deafen_members,
-        summary="Let members hear nothing",
-        status=202,
-        answers=bodies.MembersChanged,
-    ),
-    Operation(
-        verb="DELETE",
-        template=f"{_MEMBER}/Deaf",
-        handler=undeafen_members,
-        summary="Let members hear again",
-        status=204,
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_MEMBER}/Play",
-        handler=play_to_members,
-        summary="Play an audio file to members",
-        status=202,
+    Operation.post(f"{_MEMBER}/Mute", mute_members, "Mute members", bodies.MembersChanged),
+    Operation.delete(f"{_MEMBER}/Mute", unmute_members, "Unmute members"),
+    Operation.post(f"{_MEMBER}/Deaf", deafen_members, "Let members hear nothing", bodies.MembersChanged),
+    Operation.delete(f"{_MEMBER}/Deaf", undeafen_members, "Let members hear again"),
+    Operation.post(
+        f"{_MEMBER}/Play",
+        play_to_members,
+        "Play an audio file to members",
+        bodies.MembersChanged,
         parameters=(c.PLAY_URL,),
-        required=frozenset({"url"}),
-        answers=bodies.MembersChanged,
+        required=("url",),
     ),
-    Operation(
-        verb="DELETE",
-        template=f"{_MEMBER}/Play",
-        handler=stop_play_to_members,
-        summary="Stop playing to members",
-        status=204,
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_MEMBER}/Speak",
-        handler=speak_to_members,
-        summary="Speak to members",
-        status=202,
+    Operation.delete(f"{_MEMBER}/Play", stop_play_to_members, "Stop playing to members"),
+    Operation.post(
+        f"{_MEMBER}/Speak",
+        speak_to_members,
+        "Speak to members",
+        bodies.MembersChanged,
         parameters=(c.TEXT, c.VOICE, c.LANGUAGE),
-        required=frozenset({"text"}),
-        answers=bodies.MembersChanged,
+        required=("text",),
     ),
-    Operation(
-        verb="DELETE",
-        template=f"{_MEMBER}/Speak",
-        handler=stop_speak_to_members,
-        summary="Stop speaking to members",
-        status=204,
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/Record",
-        handler=record_conference,
-        summary="Record a conference",
-        status=202,
+    Operation.delete(f"{_MEMBER}/Speak", stop_speak_to_members, "Stop speaking to members"),
+    Operation.post(
+        f"{_ONE}/Record",
+        record_conference,
+        "Record a conference",
+        bodies.CallRecordingBegun,
         parameters=c.CONFERENCE_RECORD_PARAMETERS,
-        answers=bodies.CallRecordingBegun,
         asynchronous=False,
     ),
-    Operation(
-        verb="DELETE",
-        template=f"{_ONE}/Record",
-        handler=stop_record_conference,
-        summary="Stop recording a conference",
-        status=204,
-    ),
+    Operation.delete(f"{_ONE}/Record", stop_record_conference, "Stop recording a conference"),
 )

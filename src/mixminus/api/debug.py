@@ -56,13 +56,11 @@ async def debug_participant(ports: Ports, request: ApiRequest) -> Answer:
 
 
 OPERATIONS = (
-    Operation(
-        verb="GET",
-        template="MultiPartyCall/{mpc}/Participant/{member}/debug",
-        handler=debug_participant,
-        summary="How a live participant's line is: packets, loss, jitter, round trip, score",
-        status=200,
-        answers=ParticipantDebug,
+    Operation.get(
+        "MultiPartyCall/{mpc}/Participant/{member}/debug",
+        debug_participant,
+        "How a live participant's line is: packets, loss, jitter, round trip, score",
+        ParticipantDebug,
         asynchronous=False,
     ),
 )

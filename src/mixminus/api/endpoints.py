@@ -108,47 +108,31 @@ async def delete_endpoint(ports: Ports, request: ApiRequest) -> Answer:
 
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template="Endpoint",
-        handler=create_endpoint,
-        summary="Create an endpoint; its final user name is in the answer",
+    Operation.post(
+        "Endpoint",
+        create_endpoint,
+        "Create an endpoint; its final user name is in the answer",
+        render.EndpointCreated,
         status=201,
         parameters=(p.USERNAME, p.PASSWORD, p.ALIAS, p.APP_ID),
-        required=frozenset({"username", "password"}),
-        answers=render.EndpointCreated,
+        required=("password", "username"),
     ),
-    Operation(
-        verb="GET",
-        template="Endpoint",
-        handler=list_endpoints,
-        summary="List endpoints, newest first",
-        status=200,
+    Operation.get(
+        "Endpoint",
+        list_endpoints,
+        "List endpoints, newest first",
+        render.EndpointList,
         parameters=(p.SUBACCOUNT, p.LIMIT, p.OFFSET),
-        answers=render.EndpointList,
     ),
-    Operation(
-        verb="GET",
-        template="Endpoint/{endpoint_id}",
-        handler=get_endpoint,
-        summary="Get an endpoint and whether it is registered",
-        status=200,
-        answers=render.Endpoint,
+    Operation.get(
+        "Endpoint/{endpoint_id}", get_endpoint, "Get an endpoint and whether it is registered", render.Endpoint
     ),
-    Operation(
-        verb="POST",
-        template="Endpoint/{endpoint_id}",
-        handler=update_endpoint,
-        summary="Change an endpoint",
-        status=202,
+    Operation.post(
+        "Endpoint/{endpoint_id}",
+        update_endpoint,
+        "Change an endpoint",
+        render.Message,
         parameters=(p.PASSWORD, p.ALIAS, p.APP_ID),
-        answers=render.Message,
     ),
-    Operation(
-        verb="DELETE",
-        template="Endpoint/{endpoint_id}",
-        handler=delete_endpoint,
-        summary="Delete an endpoint",
-        status=204,
-    ),
+    Operation.delete("Endpoint/{endpoint_id}", delete_endpoint, "Delete an endpoint"),
 )

@@ -109,44 +109,24 @@ async def get_receipt(ports: Ports, request: ApiRequest) -> Answer:
 
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template="Recording/{recording_id}/SignedUrl",
-        handler=sign_url,
-        summary="Make a URL that opens the recording's file for a while, without credentials",
+    Operation.post(
+        "Recording/{recording_id}/SignedUrl",
+        sign_url,
+        "Make a URL that opens the recording's file for a while, without credentials",
+        SignedUrl,
         status=201,
         parameters=(p.EXPIRES_IN,),
-        answers=SignedUrl,
     ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}/LegalHold",
-        handler=get_hold,
-        summary="Whether the recording is under legal hold",
+    Operation.get(
+        "Recording/{recording_id}/LegalHold", get_hold, "Whether the recording is under legal hold", LegalHold
+    ),
+    Operation.post(
+        "Recording/{recording_id}/LegalHold",
+        begin_hold,
+        "Put the recording under legal hold: it cannot be deleted",
+        LegalHold,
         status=200,
-        answers=LegalHold,
     ),
-    Operation(
-        verb="POST",
-        template="Recording/{recording_id}/LegalHold",
-        handler=begin_hold,
-        summary="Put the recording under legal hold: it cannot be deleted",
-        status=200,
-        answers=LegalHold,
-    ),
-    Operation(
-        verb="DELETE",
-        template="Recording/{recording_id}/LegalHold",
-        handler=end_hold,
-        summary="Release the recording from legal hold",
-        status=204,
-    ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}/Receipt",
-        handler=get_receipt,
-        summary="The receipt of a deleted recording",
-        status=200,
-        answers=Receipt,
-    ),
+    Operation.delete("Recording/{recording_id}/LegalHold", end_hold, "Release the recording from legal hold"),
+    Operation.get("Recording/{recording_id}/Receipt", get_receipt, "The receipt of a deleted recording", Receipt),
 )

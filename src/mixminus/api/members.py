@@ -70,35 +70,23 @@ _PLAY = "MultiPartyCall/{mpc}/Member/{member}/Play"
 _SPEAK = "MultiPartyCall/{mpc}/Member/{member}/Speak"
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template=_PLAY,
-        handler=play,
-        summary="Play audio to one member, several joined by commas, or all",
-        status=202,
+    Operation.post(
+        _PLAY,
+        play,
+        "Play audio to one member, several joined by commas, or all",
+        render.SoundQueued,
         parameters=p.PLAY_PARAMETERS,
-        required=frozenset({"url"}),
-        answers=render.SoundQueued,
+        required=("url",),
     ),
-    Operation(
-        verb="DELETE", template=_PLAY, handler=stop_play, summary="Stop audio, addressed as it was started", status=204
-    ),
-    Operation(
-        verb="POST",
-        template=_SPEAK,
-        handler=speak,
-        summary="Speak text to one member, several joined by commas, or all",
-        status=202,
+    Operation.delete(_PLAY, stop_play, "Stop audio, addressed as it was started"),
+    Operation.post(
+        _SPEAK,
+        speak,
+        "Speak text to one member, several joined by commas, or all",
+        render.SoundQueued,
         parameters=p.SPEAK_PARAMETERS,
-        required=frozenset({"text"}),
-        answers=render.SoundQueued,
+        required=("text",),
         asynchronous=False,  # callback_url is the speech's own there (API reference 1.9)
     ),
-    Operation(
-        verb="DELETE",
-        template=_SPEAK,
-        handler=stop_speak,
-        summary="Stop speech, addressed as it was started",
-        status=204,
-    ),
+    Operation.delete(_SPEAK, stop_speak, "Stop speech, addressed as it was started"),
 )

@@ -75,30 +75,19 @@ async def bind_number(ports: Ports, request: ApiRequest) -> Answer:
 
 
 OPERATIONS = (
-    Operation(
-        verb="GET",
-        template="Number",
-        handler=list_numbers,
-        summary="List the numbers of mixminus.toml",
-        status=200,
+    Operation.get(
+        "Number",
+        list_numbers,
+        "List the numbers of mixminus.toml",
+        render.NumberList,
         parameters=(p.NUMBER_STARTSWITH, p.LIMIT, p.OFFSET),
-        answers=render.NumberList,
     ),
-    Operation(
-        verb="GET",
-        template="Number/{number}",
-        handler=get_number,
-        summary="Get a number",
-        status=200,
-        answers=render.Number,
-    ),
-    Operation(
-        verb="POST",
-        template="Number/{number}",
-        handler=bind_number,
-        summary="Let an application answer a number",
-        status=202,
+    Operation.get("Number/{number}", get_number, "Get a number", render.Number),
+    Operation.post(
+        "Number/{number}",
+        bind_number,
+        "Let an application answer a number",
+        render.Message,
         parameters=(p.APP_ID, p.SUBACCOUNT, c.NUMBER_ALIAS, c.CNAM_LOOKUP),
-        answers=render.Message,
     ),
 )

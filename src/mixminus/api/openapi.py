@@ -90,7 +90,7 @@ def _query(parameter: Parameter[Any]) -> dict[str, Any]:
     return {"name": parameter.name, "in": "query", "required": False, "schema": _schema(parameter)}
 
 
-def _request_body(parameters: list[Parameter[Any]], required: frozenset[str]) -> dict[str, Any]:
+def _request_body(parameters: list[Parameter[Any]], required: tuple[str, ...]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": {item.name: _schema(item) for item in parameters}}
     if required:
         schema["required"] = sorted(required)

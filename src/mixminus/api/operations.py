@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from mixminus.api.body import Pairs
 from mixminus.api.ports import Ports
@@ -59,6 +59,16 @@ class FileAnswer:
 Handler: TypeAlias = Callable[[Ports, ApiRequest], Awaitable[Answer | FileAnswer]]
 
 
+class More(TypedDict, total=False):
+    """What a row of the table may say besides the usual."""
+
+    status: int
+    parameters: tuple[Parameter[Any], ...]
+    required: tuple[str, ...]
+    media_type: str
+    asynchronous: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """One row of the API's table. ``template`` is relative to ``/v1/Account/{auth_id}/``."""
@@ -67,12 +77,44 @@ class Operation:
     template: str
     handler: Handler
     summary: str
+    answers: type[Body] | None = None
+    """The body of success; ``None`` for 204 and files."""
     status: int
     """Of success."""
     parameters: tuple[Parameter[Any], ...] = ()
-    required: frozenset[str] = field(default_factory=frozenset)
-    answers: type[Body] | None = None
-    """The body of success; ``None`` for 204 and files."""
+    required: tuple[str, ...] = ()
+    """Names of parameters."""
     media_type: str = "application/json"
     asynchronous: bool = True
     """Takes ``callback_url``."""
+
+    @classmethod
+    def get(
+        cls, template: str, handler: Handler, summary: str, answers: type[Body] | None = None, **more: Unpack[More]
+    ) -> Self:
+        return cls._row("GET", 200, template, handler, summary, answers, more)
+
+    @classmethod
+    def post(
+        cls, template: str, handler: Handler, summary: str, answers: type[Body] | None = None, **more: Unpack[More]
+    ) -> Self:
+        return cls._row("POST", 202, template, handler, summary, answers, more)
+
+    @classmethod
+    def delete(cls, template: str, handler: Handler, summary: str, **more: Unpack[More]) -> Self:
+        return cls._row("DELETE", 204, template, handler, summary, None, more)
+
+    @classmethod
+    def _row(
+        cls,
+        verb: Verb,
+        status: int,
+        template: str,
+        handler: Handler,
+        summary: str,
+        answers: type[Body] | None,
+        more: More,
+    ) -> Self:
+        """``status``: what success of this verb has if the row says nothing else."""
+        rest: More = {"status": status, **more}
+        return cls(verb=verb, template=template, handler=handler, summary=summary, answers=answers, **rest)

@@ -88,36 +88,21 @@ async def resume(ports: Ports, request: ApiRequest) -> Answer:
 _ONE = "MultiPartyCall/{mpc}/Participant/{member}/Record"
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template=_ONE,
-        handler=start,
-        summary="Start recording a participant",
-        status=202,
+    Operation.post(
+        _ONE,
+        start,
+        "Start recording a participant",
+        render.ParticipantRecordingBegun,
         parameters=p.START_PARTICIPANT_RECORDING_PARAMETERS,
-        answers=render.ParticipantRecordingBegun,
     ),
-    Operation(
-        verb="DELETE",
-        template=_ONE,
-        handler=stop,
-        summary="Stop recording a participant",
-        status=204,
-        parameters=(p.RECORD_TRACK_TYPE,),
+    Operation.delete(_ONE, stop, "Stop recording a participant", parameters=(p.RECORD_TRACK_TYPE,)),
+    Operation.post(
+        f"{_ONE}/Pause", pause, "Pause the recording of a participant", status=204, parameters=(p.RECORD_TRACK_TYPE,)
     ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/Pause",
-        handler=pause,
-        summary="Pause the recording of a participant",
-        status=204,
-        parameters=(p.RECORD_TRACK_TYPE,),
-    ),
-    Operation(
-        verb="POST",
-        template=f"{_ONE}/Resume",
-        handler=resume,
-        summary="Resume the paused recording of a participant",
+    Operation.post(
+        f"{_ONE}/Resume",
+        resume,
+        "Resume the paused recording of a participant",
         status=204,
         parameters=(p.RECORD_TRACK_TYPE,),
     ),

@@ -205,47 +205,29 @@ _COLLECTION = "MultiPartyCall/{mpc}/Participant"
 _ONE = "MultiPartyCall/{mpc}/Participant/{member}"
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template=_COLLECTION,
-        handler=add_participant,
-        summary="Add a participant: dial out, or move a live call in",
+    Operation.post(
+        _COLLECTION,
+        add_participant,
+        "Add a participant: dial out, or move a live call in",
+        render.ParticipantAdded,
         status=201,
         parameters=(*p.PARTICIPANT_PARAMETERS, *p.MPC_PARAMETERS),
-        required=frozenset({"role"}),
-        answers=render.ParticipantAdded,
+        required=("role",),
     ),
-    Operation(
-        verb="GET",
-        template=_COLLECTION,
-        handler=list_participants,
-        summary="List participants, newest first, those who left included",
-        status=200,
+    Operation.get(
+        _COLLECTION,
+        list_participants,
+        "List participants, newest first, those who left included",
+        render.ParticipantList,
         parameters=(p.CALL_UUID_FILTER, p.LIMIT, p.OFFSET),
-        answers=render.ParticipantList,
     ),
-    Operation(
-        verb="GET",
-        template=_ONE,
-        handler=get_participant,
-        summary="Get a participant",
-        status=200,
-        answers=render.Participant,
-    ),
-    Operation(
-        verb="POST",
-        template=_ONE,
-        handler=update_participants,
-        summary="Mute, hold or coach: one member, several joined by commas, or all",
-        status=202,
+    Operation.get(_ONE, get_participant, "Get a participant", render.Participant),
+    Operation.post(
+        _ONE,
+        update_participants,
+        "Mute, hold or coach: one member, several joined by commas, or all",
+        render.ParticipantUpdated,
         parameters=p.UPDATE_PARAMETERS,
-        answers=render.ParticipantUpdated,
     ),
-    Operation(
-        verb="DELETE",
-        template=_ONE,
-        handler=kick_participants,
-        summary="Kick participants: one member, several joined by commas, or all",
-        status=204,
-    ),
+    Operation.delete(_ONE, kick_participants, "Kick participants: one member, several joined by commas, or all"),
 )

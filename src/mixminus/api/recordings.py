@@ -83,28 +83,9 @@ _LIST_PARAMETERS: tuple[Parameter[Any], ...] = (
 )  # fmt: skip
 
 OPERATIONS = (
-    Operation(
-        verb="GET",
-        template="Recording",
-        handler=list_recordings,
-        summary="List recordings, newest first",
-        status=200,
-        parameters=_LIST_PARAMETERS,
-        answers=render.RecordingList,
+    Operation.get(
+        "Recording", list_recordings, "List recordings, newest first", render.RecordingList, parameters=_LIST_PARAMETERS
     ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}",
-        handler=get_recording,
-        summary="Get a recording",
-        status=200,
-        answers=render.Recording,
-    ),
-    Operation(
-        verb="DELETE",
-        template="Recording/{recording_id}",
-        handler=delete_recording,
-        summary="Delete a recording and its file",
-        status=204,
-    ),
+    Operation.get("Recording/{recording_id}", get_recording, "Get a recording", render.Recording),
+    Operation.delete("Recording/{recording_id}", delete_recording, "Delete a recording and its file"),
 )

@@ -67,50 +67,37 @@ async def get_waveform(ports: Ports, request: ApiRequest) -> FileAnswer:
 
 
 OPERATIONS = (
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}.{format}",
-        handler=get_file,
-        summary="The recording's audio; byte ranges are served. Another format or layout is made when asked for",
-        status=200,
+    Operation.get(
+        "Recording/{recording_id}.{format}",
+        get_file,
+        "The recording's audio; byte ranges are served. Another format or layout is made when asked for",
         parameters=(p.LAYOUT, p.COACH),
         media_type="audio/*",
         asynchronous=False,
     ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}/Timeline",
-        handler=get_timeline,
-        summary="Who spoke, joined, left, paused: on the recording's sample clock",
-        status=200,
-        media_type="application/json",
+    Operation.get(
+        "Recording/{recording_id}/Timeline",
+        get_timeline,
+        "Who spoke, joined, left, paused: on the recording's sample clock",
         asynchronous=False,
     ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}/Subtitles",
-        handler=get_subtitles,
-        summary="Who speaks, as WebVTT",
-        status=200,
+    Operation.get(
+        "Recording/{recording_id}/Subtitles",
+        get_subtitles,
+        "Who speaks, as WebVTT",
         media_type="text/vtt",
         asynchronous=False,
     ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}/Transcript",
-        handler=get_transcript,
-        summary="What was said, if transcript was asked for",
-        status=200,
-        media_type="application/json",
+    Operation.get(
+        "Recording/{recording_id}/Transcript",
+        get_transcript,
+        "What was said, if transcript was asked for",
         asynchronous=False,
     ),
-    Operation(
-        verb="GET",
-        template="Recording/{recording_id}/Waveform",
-        handler=get_waveform,
-        summary="Peaks for drawing a waveform (audiowaveform JSON)",
-        status=200,
-        media_type="application/json",
+    Operation.get(
+        "Recording/{recording_id}/Waveform",
+        get_waveform,
+        "Peaks for drawing a waveform (audiowaveform JSON)",
         asynchronous=False,
     ),
 )

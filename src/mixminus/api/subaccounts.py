@@ -99,43 +99,25 @@ async def delete(ports: Ports, request: ApiRequest) -> Answer:
 _ONE = "Subaccount/{sub_auth_id}"
 
 OPERATIONS = (
-    Operation(
-        verb="POST",
-        template="Subaccount",
-        handler=create,
-        summary="Create a sub-account",
+    Operation.post(
+        "Subaccount",
+        create,
+        "Create a sub-account",
+        render.SubaccountCreated,
         status=201,
         parameters=(p.SUBACCOUNT_NAME, p.ENABLED),
-        required=frozenset({"name"}),
-        answers=render.SubaccountCreated,
+        required=("name",),
     ),
-    Operation(
-        verb="GET",
-        template="Subaccount",
-        handler=list_all,
-        summary="List sub-accounts, newest first",
-        status=200,
-        parameters=(p.LIMIT, p.OFFSET),
-        answers=render.SubaccountList,
+    Operation.get(
+        "Subaccount", list_all, "List sub-accounts, newest first", render.SubaccountList, parameters=(p.LIMIT, p.OFFSET)
     ),
-    Operation(
-        verb="GET", template=_ONE, handler=get, summary="Get a sub-account", status=200, answers=render.Subaccount
-    ),
-    Operation(
-        verb="POST",
-        template=_ONE,
-        handler=update,
-        summary="Rename, enable or disable a sub-account",
-        status=202,
+    Operation.get(_ONE, get, "Get a sub-account", render.Subaccount),
+    Operation.post(
+        _ONE,
+        update,
+        "Rename, enable or disable a sub-account",
+        render.Message,
         parameters=(p.SUBACCOUNT_NAME, p.ENABLED),
-        answers=render.Message,
     ),
-    Operation(
-        verb="DELETE",
-        template=_ONE,
-        handler=delete,
-        summary="Delete a sub-account",
-        status=204,
-        parameters=(p.CASCADE,),
-    ),
+    Operation.delete(_ONE, delete, "Delete a sub-account", parameters=(p.CASCADE,)),
 )

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mixminus.calls.commands import Callback, Requester
+from mixminus.calls.commands import Callback, Requester, SoundKind
 from mixminus.calls.document.elements import ConferenceElement
 from mixminus.calls.sounds.program import Program
 
@@ -71,7 +71,7 @@ class PlayToMembers(msgspec.Struct, frozen=True, kw_only=True):
     by: Requester
     name: str
     members: tuple[str, ...] = ()
-    kind: Literal["play", "speak"]
+    kind: SoundKind
     program: Program
 
 
@@ -79,7 +79,7 @@ class StopPlayToMembers(msgspec.Struct, frozen=True, kw_only=True):
     by: Requester
     name: str
     members: tuple[str, ...] = ()
-    kind: Literal["play", "speak"]
+    kind: SoundKind
 
 
 class RecordConference(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from mixminus.calls.commands import Callback, Requester
+from mixminus.calls.commands import Callback, Requester, SoundKind
 from mixminus.calls.events import RecordedSound
 from mixminus.calls.model import CallStatus, HangupCause, HangupSource
 from mixminus.calls.sounds.program import Program
@@ -123,7 +123,7 @@ class PlayOnCall(msgspec.Struct, frozen=True, kw_only=True):
 
     by: Requester
     call_uuid: str
-    kind: Literal["play", "speak"]
+    kind: SoundKind
     program: Program
     legs: Literal["aleg", "bleg", "both"] = "aleg"
     loop: bool = False
@@ -135,7 +135,7 @@ class PlayOnCall(msgspec.Struct, frozen=True, kw_only=True):
 class StopPlayOnCall(msgspec.Struct, frozen=True, kw_only=True):
     by: Requester
     call_uuid: str
-    kind: Literal["play", "speak"]
+    kind: SoundKind
 
 
 class RecordCall(msgspec.Struct, frozen=True, kw_only=True):
