@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from bench.recording import cpu_seconds
 from rich.console import Console
 from rich.table import Table
 
-from bench.recording import cpu_seconds
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.engine import Engine
