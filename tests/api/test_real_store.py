@@ -16,6 +16,7 @@ from mixminus.api.app import create_app
 from mixminus.api.ports import Ports
 from mixminus.recording.storage import DiskStorage, key_of
 from mixminus.store.db import Store
+from mixminus.store.rows import CallRow
 from mixminus.store.transaction import Transaction
 
 AUDIO = bytes(range(256)) * 1000
@@ -113,3 +114,49 @@ async def test_a_sub_account_over_the_real_store(world: World, store: Store, ask
     assert (await sub("GET", "MultiPartyCall/name_main's/")).status == 404
     made = (await sub("POST", "Application/", {"app_name": "mine"})).json["app_id"]
     assert await ids(ask, f"Application/?subaccount={SUB}", "app_id") == [made]
+
+
+def ended_call(world: World) -> CallRow:
+    now = world.clock.wall
+    row = CallRow(
+        id=world.mint.uuid(),
+        account=MAIN,
+        direction="inbound",
+        from_number="100",
+        to_number="200",
+        status="completed",
+        initiated_at=now,
+        ended_at=now,
+    )
+    world.save(row)
+    return row
+
+
+async def test_lists_of_recordings_and_calls_are_walked_by_cursor(world: World, store: Store, ask: Browser) -> None:
+    room = world.mpc_row("room")
+    listed: dict[str, list[str]] = {"Recording": [], "Call": []}
+    for _ in range(5):
+        world.clock.advance(1)
+        listed["Recording"].insert(0, world.record(room, state="ready").id)
+        listed["Call"].insert(0, ended_call(world).id)
+    await put(world, store)
+    for resource, key in (("Recording", "recording_id"), ("Call", "call_uuid")):
+        pages = [(await ask("GET", f"{resource}/?subaccount=&limit=2&offset=0")).json]
+        world.clock.advance(1)
+        late = ended_call(world)
+        await store.commit(Transaction(save=(late, world.record(room, state="ready"))))
+        while (link := pages[-1]["meta"]["next"]) is not None:
+            assert "&limit=2&offset=" in link and "&cursor=" in link
+            pages.append((await ask("GET", link)).json)
+        assert [item[key] for page in pages for item in page["objects"]] == listed[resource]
+        listed["Call"].insert(0, late.id)
+        assert [page["meta"]["offset"] for page in pages] == [0, 2, 4]
+        assert "cursor" not in pages[1]["meta"]["previous"]
+
+
+@pytest.mark.parametrize("cursor", ["x", "!!", "k8D_", "a" * 301, "%C3%A9", "kwEC"])
+async def test_a_cursor_that_no_list_gave_is_refused(world: World, store: Store, ask: Browser, cursor: str) -> None:
+    await put(world, store)
+    reply = await ask("GET", f"Recording/?cursor={cursor}")
+    assert reply.status == 400
+    assert reply.json["error"].startswith("cursor: ")

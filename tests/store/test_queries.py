@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mixminus.store.db import Store
-from mixminus.store.queries import Bounds, DayBounds, MpcFilter, Page, RecordingFilter, TimeBounds
+from mixminus.store.queries import Bounds, DayBounds, MpcFilter, Page, Place, RecordingFilter, TimeBounds
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,
@@ -227,3 +227,29 @@ async def test_what_recovery_asks_for(store: Store) -> None:
     assert [row.id for row in await store.unfinished_recordings()] == ["recording", "paused", "finishing"]
     assert (await store.calls("MA", live=True)).total == 1
     assert (await store.calls("MA")).total == 2
+
+
+async def test_a_walk_by_place_lists_every_row_once_whatever_comes_in_meanwhile(store: Store) -> None:
+    ages = [0, 1, 1, 1, 2, 3, 3]
+    await put(store, *(recording(f"r{number}", timedelta(minutes=age)) for number, age in enumerate(ages)))
+    walked: list[str] = []
+    page = Page(limit=2)
+    for step in range(10):
+        found = await store.recordings("MA", NOW, page=page)
+        assert found.total == len(ages) + step
+        assert len(found.rows) == (2 if found.more else 1)
+        walked += [row.id for row in found.rows]
+        if not found.more:
+            break
+        last = found.rows[-1]
+        page = Page(limit=2, offset=999, after=Place(last.created_at, last.id))
+        await put(store, recording(f"late{step}", -DAY))
+    assert walked == ["r0", "r3", "r2", "r1", "r4", "r6", "r5"]
+    behind_all = await store.recordings("MA", NOW, page=Page(after=Place(NOW - 9 * DAY, "r")))
+    assert (behind_all.rows, behind_all.total, behind_all.more) == ((), len(ages) + 3, False)
+
+
+async def test_a_page_by_offset_says_whether_rows_follow(store: Store) -> None:
+    await put(store, *(recording(f"r{number}", timedelta(minutes=number)) for number in range(4)))
+    more = [(await store.recordings("MA", NOW, page=Page(2, offset))).more for offset in (0, 1, 2, 3, 4)]
+    assert more == [True, True, False, False, False]

@@ -94,7 +94,7 @@ BILL_DURATION = bounded("bill_duration", values.integer(0, 10_000_000), {"type":
 
 LIST_PARAMETERS: tuple[Parameter[Any], ...] = (
     CALL_STATUS, p.SUBACCOUNT, CALL_DIRECTION, p.FROM_NUMBER, p.TO_NUMBER, PARENT_CALL_UUID, HANGUP_CAUSE_CODE,
-    HANGUP_SOURCE, *BILL_DURATION.values(), *p.END_TIME.values(), p.LIMIT, p.OFFSET,
+    HANGUP_SOURCE, *BILL_DURATION.values(), *p.END_TIME.values(), p.LIMIT, p.OFFSET, p.CURSOR,
 )  # fmt: skip
 
 # -- live calls ----------------------------------------------------------------------------------------------------

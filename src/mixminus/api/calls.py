@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from mixminus.api import call_bodies as bodies
@@ -29,7 +30,7 @@ from mixminus.calls.leg.inputs import (
 )
 from mixminus.calls.sounds.program import PlayItem, Program, SpeakItem
 from mixminus.errors import NotFound
-from mixminus.store.queries import CallFilter, DayBounds, Page
+from mixminus.store.queries import CallFilter, DayBounds, Place
 from mixminus.store.rows import CallRow
 
 DEFAULT_RING_TIMEOUT = 120
@@ -76,7 +77,7 @@ async def create_call(ports: Ports, request: ApiRequest) -> Answer:
 async def list_calls(ports: Ports, request: ApiRequest) -> Answer:
     """Ended calls; with ``status`` the uuids of those that live or are queued."""
     by, reader = request.requester, request.reader()
-    page, status = read_page(reader), reader.optional(c.CALL_STATUS)
+    page, status = read_page(reader, cursors=True), reader.optional(c.CALL_STATUS)
     billed = {bound or "eq": reader.optional(c.BILL_DURATION[bound]) for bound in ("", *p.BOUNDS)}
     filters = CallFilter(
         live=status is not None,
@@ -92,13 +93,14 @@ async def list_calls(ports: Ports, request: ApiRequest) -> Answer:
     )
     sub_account = by.sub_account or reader.optional(p.SUBACCOUNT)
     if status is not None and not reader.gives(p.LIMIT):
-        page = Page(ALL_LIVE, page.offset)
+        page = replace(page, limit=ALL_LIVE)
     reader.check()
     found = await ports.store.calls(by.account, sub_account=sub_account, filters=filters, page=page)
     if status is not None:
         return Answer(200, bodies.LiveCalls(calls=[row.id for row in found.rows]))
     objects = [bodies.call(row, request.auth_id) for row in found.rows]
-    return Answer(200, bodies.CallList(meta=meta(request, page, found.total), objects=objects))
+    last = Place(found.rows[-1].initiated_at, found.rows[-1].id) if found.more else None
+    return Answer(200, bodies.CallList(meta=meta(request, page, found.total, last), objects=objects))
 
 
 async def _find(ports: Ports, request: ApiRequest) -> CallRow:

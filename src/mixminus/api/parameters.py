@@ -54,6 +54,7 @@ LIMIT = Parameter(
     "limit", values.integer(1, 2**31), "Page size; more than 20 gives 20. Default 20.", {"type": "integer"}
 )
 OFFSET = _integer("offset", 0, 2**31, "How many to skip. Default 0.")
+CURSOR = _text("cursor", "From the link to the next page: go on behind its last row. Takes the place of offset.", 300)
 SUBACCOUNT = Parameter(
     "subaccount", values.pattern(r"SA[A-Z0-9]{18}", "must be SA and 18 of A-Z, 0-9"), aliases=("sub_account",)
 )

@@ -16,7 +16,7 @@ from mixminus.api.reading import Parameter
 from mixminus.api.visible import sees
 from mixminus.calls.commands import DeleteRecording
 from mixminus.errors import NotFound
-from mixminus.store.queries import DayBounds, RecordingFilter
+from mixminus.store.queries import DayBounds, Place, RecordingFilter
 from mixminus.store.rows import RecordingRow
 
 
@@ -30,7 +30,7 @@ async def find_recording(ports: Ports, request: ApiRequest) -> RecordingRow:
 
 async def list_recordings(ports: Ports, request: ApiRequest) -> Answer:
     by, reader = request.requester, request.reader()
-    page = read_page(reader)
+    page = read_page(reader, cursors=True)
     stored = {bound or "eq": reader.optional(p.RECORDING_STORAGE_DURATION[bound]) for bound in ("", *p.BOUNDS)}
     filters = RecordingFilter(
         sub_account=by.sub_account or reader.optional(p.SUBACCOUNT),
@@ -47,7 +47,8 @@ async def list_recordings(ports: Ports, request: ApiRequest) -> Answer:
     reader.check()
     found = await ports.store.recordings(by.account, request.now, filters, page)
     objects = [_render(ports, request, row) for row in found.rows]
-    return Answer(200, render.RecordingList(meta=meta(request, page, found.total), objects=objects))
+    last = Place(found.rows[-1].created_at, found.rows[-1].id) if found.more else None
+    return Answer(200, render.RecordingList(meta=meta(request, page, found.total, last), objects=objects))
 
 
 async def get_recording(ports: Ports, request: ApiRequest) -> Answer:
@@ -80,6 +81,7 @@ async def find_ready(ports: Ports, request: ApiRequest) -> RecordingRow:
 _LIST_PARAMETERS: tuple[Parameter[Any], ...] = (
     p.SUBACCOUNT, p.CALL_UUID_FILTER, p.FROM_NUMBER, p.TO_NUMBER, p.CONFERENCE_NAME, p.CONFERENCE_UUID, p.MPC_NAME,
     p.MPC_UUID, *p.ADD_TIME.values(), *p.RECORDING_STORAGE_DURATION.values(), p.LIMIT, p.OFFSET,
+    p.CURSOR,
 )  # fmt: skip
 
 OPERATIONS = (

@@ -43,19 +43,31 @@ SINGLE_BOUND_WINDOW = timedelta(days=30)
 
 
 @dataclass(frozen=True)
+class Place:
+    """A row's place in a list: its time and id, which order the list. It stays, whatever comes in before it."""
+
+    time: datetime
+    id: str
+
+
+@dataclass(frozen=True)
 class Page:
-    """Which part of a list: at most ``limit`` rows after the first ``offset``."""
+    """Which part of a list: at most ``limit`` rows after the first ``offset``; with ``after``, which then decides
+    alone, after that place.
+    """
 
     limit: int = 20
     offset: int = 0
+    after: Place | None = None
 
 
 @dataclass(frozen=True)
 class Found(Generic[R]):
-    """One page of rows, and the number of rows on all pages."""
+    """One page of rows, the number of rows on all pages, and whether some follow this page."""
 
     rows: tuple[R, ...]
     total: int
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -437,16 +449,30 @@ class Queries(ABC):
         """
         table = tables.TABLES[row_class]
         order = (time.desc(), sa.func.length(table.c.id).desc(), table.c.id.desc())
-        statement = sa.select(table, sa.func.count().over()).where(*where).order_by(*order)
-        found = await self._execute(statement.limit(page.limit).offset(min(page.offset, 2**62)))
-        if found:
-            return Found(tuple(_row(row_class, row[:-1]) for row in found), found[0][-1])
-        ((total,),) = await self._execute(sa.select(sa.func.count()).select_from(table).where(*where))
-        return Found((), total)
+        count = sa.select(sa.func.count()).select_from(table).where(*where)
+        if page.after is None:
+            statement, skipped = sa.select(table, sa.func.count().over(), sa.null()).where(*where), page.offset
+        else:
+            rest = sa.select(table, sa.func.count().over(), count.scalar_subquery())
+            statement, skipped = rest.where(*where, _follows(time, table.c.id, page.after)), 0
+        found = await self._execute(statement.order_by(*order).limit(page.limit).offset(min(skipped, 2**62)))
+        if not found:
+            ((total,),) = await self._execute(count)
+            return Found((), total)
+        listed, total = tuple(found[0])[-2:]
+        rows = tuple(_row(row_class, row[:-2]) for row in found)
+        return Found(rows, listed if total is None else total, more=skipped + len(rows) < listed)
 
 
 def _row(row_class: type[R], values: Sequence[Any]) -> R:
     return row_class(**dict(zip(row_class.__struct_fields__, values, strict=True)))
+
+
+def _follows(time: sa.Column[Any], row_id: sa.Column[Any], place: Place) -> sa.ColumnElement[bool]:
+    """Rows behind ``place`` in the order of :meth:`Queries._page`."""
+    length = sa.func.length(row_id)
+    shorter = sa.or_(length < len(place.id), sa.and_(length == len(place.id), row_id < place.id))
+    return sa.and_(time <= place.time, sa.or_(time < place.time, shorter))
 
 
 def _equal(table: sa.Table, **wanted: object) -> list[sa.ColumnElement[bool]]:
