@@ -7,6 +7,7 @@ the control process closes the socket, and then leaves everything as a kill woul
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import select
@@ -211,7 +212,12 @@ def _wake(waker: socket.socket) -> None:
 
 
 def be_humble() -> None:
-    """For a process of its own: let the media worker go first; allow a file for each of many recordings."""
+    """For a process of its own: let the media worker go first; allow a file for each of many recordings; look for
+    garbage seldom, since jobs make none in circles.
+    """
     os.nice(_NICE)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
