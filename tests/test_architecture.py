@@ -33,8 +33,8 @@ PURE_PARTS = frozenset({"sip", "sdp", "rtp", "rtc", "media", "calls", "webhooks"
 SHELLS = frozenset(
     {
         # media: sockets, the clock, the process and its client
-        "media/aside", "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop", "media/ports",
-        "media/spool",
+        "media/aside", "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop",
+        "media/ports", "media/sharing", "media/spool",
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings", "calls/lines",

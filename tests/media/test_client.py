@@ -12,10 +12,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from mixminus.errors import ConfigurationError, MediaError
+from mixminus.errors import ConfigurationError, MediaError, Overloaded
+from mixminus.media import client as client_module
 from mixminus.media import endpoint
 from mixminus.media.client import MediaClient
 from mixminus.media.codecs import g711
@@ -35,6 +37,7 @@ from mixminus.media.protocol import (
     StopPlay,
     StopTap,
     TapClosed,
+    UpdateLeg,
 )
 from mixminus.recording.spool import segment_files
 from mixminus.recording.timeline import timeline
@@ -53,6 +56,10 @@ class Phone:
         self.server: tuple[str, int] | None = None
         self.heard: list[bytes] = []
         self.senders: set[tuple[str, int]] = set()
+        self.streams: set[bytes] = set()
+        """SSRCs."""
+        self.sequences: list[int] = []
+        self.silent = False
         self.more = asyncio.Event()
         t = np.arange(8000) / 8000
         self._audio = g711.ENCODE[0][(6000 * np.sin(2 * np.pi * hz * t)).astype(np.int16).view(np.uint16)]
@@ -70,14 +77,18 @@ class Phone:
         while True:
             at = sent % 50 * 160
             header = b"\x80\x00" + (sent & 0xFFFF).to_bytes(2, "big") + (sent * 160).to_bytes(4, "big") + b"tone"
-            if self.server is not None:
+            if self.server is not None and not self.silent:
                 self.socket.sendto(header + self._audio[at : at + 160].tobytes(), self.server)
             sent += 1
             await asyncio.sleep(max(0.0, start + sent * 0.02 - loop.time()))
 
     def _listen(self) -> None:
         data, sender = self.socket.recvfrom(2000)
+        if 192 <= data[1] <= 223:
+            return  # RTCP
         self.heard.append(data[12:])
+        self.streams.add(data[8:12])
+        self.sequences.append(int.from_bytes(data[2:4]))
         self.senders.add(sender)
         self.more.set()
 
@@ -90,6 +101,9 @@ class Phone:
                 pcm = g711.DECODE[0][np.frombuffer(b"".join(self.heard[-10:]), np.uint8)]
                 if len(self.heard) >= 10 and ear.tones(pcm, candidates, above=-30) == tones:
                     return
+
+    def starts(self) -> None:
+        self.silent = False
 
     def close(self) -> None:
         self._task.cancel()
@@ -131,8 +145,9 @@ class Scene:
     def count(self, kind: type[Event]) -> int:
         return sum(isinstance(event, kind) for event in self.told)
 
-    async def phone(self, leg: str, hz: float, room: str = "r", latch: bool = False) -> Phone:
+    async def phone(self, leg: str, hz: float, room: str = "r", latch: bool = False, silent: bool = False) -> Phone:
         phone = Phone(hz)
+        phone.silent = silent
         self.phones.append(phone)
         remote = ("127.0.0.9", 9) if latch else phone.address
         hosts = ("127.0.0.1",) if latch else ()
@@ -311,24 +326,130 @@ def test_when_the_control_process_is_killed_the_worker_finishes_its_spools_and_g
     assert timeline([path.read_bytes() for path in segment_files(tmp_path / "t")]).ended
 
 
-async def test_rooms_spread_over_workers_and_stay_whole() -> None:
+@pytest.fixture
+async def two() -> AsyncIterator[Scene]:
+    """As ``scene``, with two workers; room ``r`` is on the first, ``s`` on the second."""
+    made = Scene(workers=2)
+    await made.client.start()
+    await made.phone("a", 500, room="r")
+    await made.phone("b", 900, room="s")
+    assert made.client.place("r") != made.client.place("s")
+    yield made
+    await made.client.stop()
+    for phone in made.phones:
+        phone.close()
+
+
+async def legs_by_worker(client: MediaClient) -> list[set[str]]:
+    stats = await client.fresh_stats(legs=True)
+    return [{leg.leg for leg in part.leg_stats} if part else set() for part in stats]
+
+
+async def test_rooms_stay_whole_when_their_worker_dies(two: Scene) -> None:
+    client = two.client
+    await two.phone("c", 1300, room="r")
+    await client.send(MoveLeg(leg="c", room="t", talk=1, hear=1))
+    assert client.place("t") == client.place("r")
+    kill(client, client.place("s"))
+    await two.until(lambda: bool(two.lost))
+    assert two.lost == [(client.place("s"), frozenset({"s"}))]
+    assert (await legs_by_worker(client))[client.place("s")] == {"b"}
+
+
+async def test_a_leg_goes_to_a_room_on_another_worker_and_its_phone_notices_nothing(two: Scene) -> None:
+    client, tones = two.client, (500.0, 900.0, 1300.0)
+    a, b = two.phones
+    c = await two.phone("c", 1300, room="r")
+    await a.hears({1300.0}, tones)
+    await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
+    assert client.counters.crossings == 1
+    await a.hears({900.0}, tones)
+    await b.hears({500.0}, tones)
+    await c.hears(set(), tones)
+    home, away = client.place("r"), client.place("s")
+    legs = await legs_by_worker(client)
+    assert (legs[home], legs[away]) == ({"c"}, {"a", "b"})
+    assert len(a.senders) == 1
+    assert len(a.streams) == 1
+    assert two.count(SpeakStart) - two.count(SpeakStop) == 3
+    steps = np.diff(np.array(a.sequences)) & 0xFFFF
+    assert set(steps[steps < 0x8000].tolist()) <= set(range(20))  # onwards, or one frame twice
+
+    kill(client, away)  # its replacement has the sockets of the other's ports, too
+    await two.until(lambda: bool(two.lost))
+    a.heard.clear()
+    await a.hears({900.0}, tones)
+    assert len(a.streams) == 1
+
+    await client.send(MoveLeg(leg="a", room="r", talk=1, hear=1))
+    await a.hears({1300.0}, tones)
+    await c.hears({500.0}, tones)
+    await client.send(CloseLeg(leg="a"))
+    assert (await legs_by_worker(client))[home] == {"c"}
+    assert len(a.senders) == 1
+
+
+async def test_a_leg_that_was_not_heard_yet_can_go_to_another_worker_and_latch_there(two: Scene) -> None:
+    client, tones = two.client, (500.0, 900.0, 1300.0)
+    late = await two.phone("late", 1300, room="r", latch=True, silent=True)
+    await client.send(MoveLeg(leg="late", room="s", talk=1, hear=1))
+    late.starts()
+    await late.hears({900.0}, tones)
+    await two.phones[1].hears({1300.0}, tones)
+    await two.phones[0].hears(set(), tones)
+    told = [event.remote for event in two.told if isinstance(event, LegLatched) and event.leg == "late"]
+    assert told == [late.address]
+
+
+async def test_new_signalling_of_a_leg_that_is_away_is_followed(two: Scene) -> None:
+    client, tones = two.client, (500.0, 900.0, 1300.0)
+    await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
+    other = Phone(1300)
+    two.phones.append(other)
+    other.server = two.phones[0].server
+    two.phones[0].server = None
+    await client.send(UpdateLeg(leg="a", remote=other.address))
+    await other.hears({900.0}, tones)
+    await two.phones[1].hears({1300.0}, tones)
+
+
+async def test_commands_for_a_leg_take_effect_in_order_while_it_changes_its_worker(two: Scene) -> None:
+    client = two.client
+    await asyncio.gather(
+        client.send(MoveLeg(leg="a", room="s", talk=1, hear=1)),
+        client.send(SetHearing(room="s", legs=(Hearing("a", 0, 1),))),
+        client.send(MoveLeg(leg="a", room="r", talk=1, hear=1)),
+        client.send(MoveLeg(leg="a", room="s", talk=1, hear=0)),
+    )
+    await two.phones[1].hears({500.0}, (500.0, 900.0))
+    await two.phones[0].hears(set(), (500.0, 900.0))
+    await asyncio.gather(client.send(MoveLeg(leg="a", room="t", talk=1, hear=1)), client.send(CloseLeg(leg="a")))
+    assert set().union(*await legs_by_worker(client)) == {"b"}
+    with pytest.raises(MediaError, match="there is no leg a"):
+        await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
+
+
+async def test_a_full_worker_takes_no_legs_from_others(two: Scene) -> None:
+    client = two.client
+    stats = (await client.fresh_stats())[client.place("s")]
+    assert stats is not None
+    client._handles[client.place("s")].stats = msgspec.structs.replace(stats, load=0.95)
+    with pytest.raises(Overloaded, match="which has room s, is at its limit"):
+        await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
+    assert (await legs_by_worker(client))[client.place("r")] == {"a"}
+
+
+async def test_where_ports_cannot_be_shared_a_leg_stays_and_it_is_said_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "share", lambda pools: ([list(pool) for pool in pools], {}))
     scene = Scene(workers=2)
     client = scene.client
     await client.start()
     try:
         await scene.phone("a", 500, room="r")
         await scene.phone("b", 900, room="s")
-        await scene.phone("c", 1300, room="r")
-        assert client.place("r") != client.place("s")
-        with pytest.raises(MediaError, match="it cannot go there"):
+        with pytest.raises(MediaError, match="cannot share RTP ports among workers: set workers to 1"):
             await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
-        await client.send(MoveLeg(leg="c", room="t", talk=1, hear=1))
-        assert client.place("t") == client.place("r")
-        kill(client, client.place("s"))
-        await scene.until(lambda: bool(scene.lost))
-        assert scene.lost == [(client.place("s"), frozenset({"s"}))]
-        stats = await client.fresh_stats()
-        assert [part.legs if part else None for part in stats][client.place("s")] == 1
+        assert (await legs_by_worker(client))[client.place("r")] == {"a"}
     finally:
         await client.stop()
         for phone in scene.phones:

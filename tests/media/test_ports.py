@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,57 @@ def take(book: PortBook, leg: str, remote: tuple[str, int] | None = None, latcha
     return book.take(leg, remote=remote, latchable=latchable, now_ns=at)
 
 
-def test_legs_spread_over_the_ports() -> None:
+def test_ports_fill_up_one_after_the_other_and_then_evenly() -> None:
+    book = PortBook(PORTS, comfortable=2)
+    ports = [take(book, f"leg{n}", (f"192.0.2.{n}", 5000)) for n in range(9)]
+    assert ports[:6] == [20000, 20000, 20002, 20002, 20004, 20004]
+    assert sorted(ports[6:]) == sorted(PORTS)
+    book.release("leg4", 0)
+    book.release("leg5", 0)
+    assert take(book, "next", ("192.0.2.99", 5000)) == 20004
+
+
+def test_taking_a_port_does_not_become_slower_with_legs() -> None:
+    """Counted, not timed: nothing may look at all the seats."""
+
+    class Watched(dict[str, Any]):
+        walks = 0
+
+        def __iter__(self) -> Iterator[str]:
+            Watched.walks += 1
+            return super().__iter__()
+
+        def items(self) -> Any:
+            Watched.walks += 1
+            return super().items()
+
+        values = items
+
     book = PortBook(PORTS)
-    ports = [take(book, f"leg{n}", ("192.0.2.9", 5000 + n)) for n in range(6)]
-    assert sorted(ports) == sorted(2 * PORTS)
+    book._seats = Watched()
+    for n in range(50):
+        take(book, f"leg{n}", (f"192.0.2.{n}", 5000), latchable=n % 2 == 0)
+        book.latched(f"leg{n}", (f"192.0.2.{n}", 6000))
+        book.update(f"leg{n}", remote=(f"192.0.2.{n}", 7000), latchable=False, now_ns=n)
+    for n in range(50):
+        book.release(f"leg{n}", n)
+    assert len(book) == 0
+    assert Watched.walks == 0
+
+
+def test_after_everybody_has_left_and_rested_nothing_is_kept() -> None:
+    book = PortBook(PORTS)
+    for n in range(20):
+        take(book, f"leg{n}", (f"192.0.2.{n % 7}", 5000 + n), latchable=n % 3 == 0, at=n)
+        if n % 3 == 0:
+            book.latched(f"leg{n}", ("198.51.100.1", 6000 + n))
+    for n in range(20):
+        book.release(f"leg{n}", now_ns=100 + n)
+    take(book, "last", at=200 + REST_NS)
+    book.release("last", 0)
+    kept = (book._seats, book._taken, book._resting)
+    assert [len(each) for each in kept] == [0, 0, 0]
+    assert [(port.legs, port.rivals, len(port.hosts)) for port in book._ports.values()] == [(0, 0, 0)] * len(PORTS)
 
 
 def test_the_same_remote_address_never_shares_a_port() -> None:

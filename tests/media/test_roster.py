@@ -46,14 +46,19 @@ def test_moving_leaves_the_old_room() -> None:
     assert roster.worker_of("leg", "a") == 0
 
 
-def test_nothing_moves_between_workers() -> None:
+def test_legs_may_change_their_worker_and_are_counted_there() -> None:
     roster = Roster()
     roster.place("r", [0, 1])
     roster.put("leg", "a", "r")
+    roster.put("leg", "b", "r")
     roster.place("s", [1, 0])
-    with pytest.raises(MediaError, match="leg a is on media worker 0, room s on 1"):
-        roster.put("leg", "a", "s")
-    assert roster.worker_of("leg", "a") == 0
+    roster.put("leg", "a", "s")
+    roster.put("tap", "t", "s")
+    assert (roster.worker_of("leg", "a"), roster.worker_of("leg", "b")) == (1, 0)
+    assert (roster.legs(0), roster.legs(1)) == (1, 1)
+    roster.drop("leg", "a")
+    roster.drop("leg", "a")
+    assert (roster.legs(0), roster.legs(1)) == (1, 0)
 
 
 def test_a_stranger_is_named() -> None:

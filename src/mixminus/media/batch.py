@@ -71,6 +71,7 @@ class DatagramBatch:
         payload_length: (D,) int32, bytes.
         address: (D, 32) uint8; address_length: (D,) int32, 16 or 28.
         port: (D,) int32, index of the local port in the pool.
+        listening: indices of the local ports that have a leg, rising; another tuple when they may be others.
     """
 
     def __init__(self, size: int, payload: Bytes) -> None:
@@ -81,6 +82,7 @@ class DatagramBatch:
         self.address: Bytes = np.zeros((size, ADDRESS_BYTES), np.uint8)
         self.address_length: Int32s = np.zeros(size, np.int32)
         self.port: Int32s = np.zeros(size, np.int32)
+        self.listening: tuple[int, ...] = ()
         self.count = 0
 
     def datagram(self, index: int) -> bytes:

@@ -7,10 +7,12 @@ alive.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import hashlib
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from mixminus.clock import Clock, SystemClock
@@ -18,6 +20,7 @@ from mixminus.errors import MediaError, Overloaded
 from mixminus.media.admission import Gate
 from mixminus.media.batch import parse_host
 from mixminus.media.endpoint import Spawn, WorkerEndpoint, spawn_worker
+from mixminus.media.mirror import Mirror
 from mixminus.media.ports import open_pools
 from mixminus.media.protocol import (
     Address,
@@ -42,6 +45,8 @@ from mixminus.media.protocol import (
     UpdateLeg,
 )
 from mixminus.media.roster import Kind, Roster
+from mixminus.media.sharing import pool_size, share
+from mixminus.media.steering import Steering
 
 ANSWER_SECONDS = 10.0
 """How long :meth:`MediaClient.send` waits, a restart of the worker included."""
@@ -55,6 +60,8 @@ class MediaCounters:
 
     events: dict[str, int] = field(default_factory=dict)
     """By name of the event."""
+    crossings: int = 0
+    """Legs that went from one worker to another."""
     failed_callbacks: int = 0
     """Events and losses whose receiver raised; the exception is logged."""
 
@@ -91,11 +98,20 @@ class MediaClient:
         self._handles: list[WorkerEndpoint] = []
         self._roster = Roster()
         self._gates = [Gate(high_water) for _ in range(workers)]
+        self._intended = Mirror()
+        """Legs as they were last asked for, whether the worker has answered yet or not."""
+        self._homes: dict[str, int] = {}
+        """Leg → the worker whose port it has, wherever the leg itself is by now."""
+        self._steering = Steering({}, ())
+        self._secret = b""
         self.counters = MediaCounters()
 
     async def start(self) -> None:
         """Open the ports and start the workers. Raises ConfigurationError (ports) or MediaError (a worker)."""
-        pools = open_pools(self._host, self._ports, workers=self._workers, size=self._pool)
+        size = pool_size(self._workers, self._pool)
+        pools = open_pools(self._host, self._ports, workers=self._workers, size=size)
+        every, shared = share(pools)
+        self._secret = secrets.token_bytes(16)
         self._handles = [
             WorkerEndpoint(
                 index,
@@ -105,9 +121,11 @@ class MediaClient:
                 on_event=self._event,
                 on_accepted=self._accepted,
                 on_lost=self._lost,
+                own=len(pools[index]),
             )
-            for index, sockets in enumerate(pools)
+            for index, sockets in enumerate(every)
         ]
+        self._steering = Steering(shared, [handle.book for handle in self._handles])
         try:
             await asyncio.gather(*(handle.start() for handle in self._handles))
         except BaseException:
@@ -134,12 +152,13 @@ class MediaClient:
 
     def _open(self, index: int) -> bool:
         handle = self._handles[index]
-        return self._gates[index].open(handle.stats, len(handle.book))
+        return self._gates[index].open(handle.stats, self._roster.legs(index))
 
     def _loads(self) -> list[tuple[bool, int, int]]:
         """What workers are ranked by: full ones last, then by load in steps of a tenth, then by legs."""
+        legs = [self._roster.legs(index) for index in range(len(self._handles))]
         return [
-            (not self._open(index), int(10 * gate.load(handle.stats, len(handle.book))), len(handle.book))
+            (not self._open(index), int(10 * gate.load(handle.stats, legs[index])), legs[index])
             for index, (gate, handle) in enumerate(zip(self._gates, self._handles, strict=True))
         ]
 
@@ -164,16 +183,19 @@ class MediaClient:
         except MediaError:
             self._roster.drop("leg", leg)
             raise
+        self._homes[leg] = worker
         return self._advertised_host or handle.sockets[0].getsockname()[0], port
 
     def release(self, leg: str) -> None:
         """Give back what :meth:`reserve` took, for a leg never opened. An accepted ``CloseLeg`` does so by itself."""
-        try:
-            handle = self._handles[self._roster.worker_of("leg", leg)]
-        except (MediaError, IndexError):
+        home = self._homes.pop(leg, None)
+        if home is None or not self._handles:
             return
-        handle.book.release(leg, self._clock.now().monotonic_ns)
+        book = self._handles[home].book
+        self._steering.forget(leg, book.port_of(leg))
+        book.release(leg, self._clock.now().monotonic_ns)
         self._roster.drop("leg", leg)
+        self._intended.forget(leg)
 
     def send(self, command: Command, *, timeout: float = ANSWER_SECONDS) -> Awaitable[Stats | None]:
         """Have a worker carry out ``command``; await the result for its answer.
@@ -185,10 +207,16 @@ class MediaClient:
         self._refuse_when_stopped()
         if isinstance(command, StopPlay) and not self._roster.has("player", command.player):
             return _done()
+        if isinstance(command, OpenLeg):
+            command = self._named(command)
+        before = self._handles[self._roster.worker_of("leg", command.leg)] if isinstance(command, MoveLeg) else None
         handle = self._handles[self._route(command)]
         if isinstance(command, OpenLeg | UpdateLeg):
-            self._seat(handle, command)
+            self._seat(command)
+        if isinstance(command, MoveLeg) and before is not None and before is not handle:
+            return self._answer(handle, self._cross(command, before, handle), timeout)
         answer = handle.submit(command)
+        self._intend(command, handle, answer)
         if isinstance(command, Play):
             self._enter("player", command.player, command.room, answer)
         elif isinstance(command, StartTap):
@@ -227,13 +255,10 @@ class MediaClient:
     def _route(self, command: Command) -> int:
         """The worker that has what ``command`` is about. Raises MediaError when there is no such thing."""
         match command:
-            case OpenLeg():
-                self._check_family(command.remote)
-                self._roster.put("leg", command.leg, self._near(command.room, command.leg))
-                return self._roster.worker_of("leg", command.leg)
-            case MoveLeg():
-                self._roster.put("leg", command.leg, self._near(command.room, command.leg))
-                return self._roster.worker_of("leg", command.leg)
+            case OpenLeg() | MoveLeg():
+                if isinstance(command, OpenLeg):
+                    self._check_family(command.remote)
+                return self._put_leg(command.leg, command.room)
             case UpdateLeg():
                 self._check_family(command.remote)
                 return self._roster.worker_of("leg", command.leg)
@@ -257,20 +282,68 @@ class MediaClient:
         self._roster.put(kind, name, room)
         answer.add_done_callback(lambda done: self._roster.drop(kind, name) if done.exception() else None)
 
-    def _near(self, room: str, leg: str) -> str:
-        self._roster.worker_of("leg", leg)
-        self.place(room, near=leg)
-        return room
+    def _put_leg(self, leg: str, room: str) -> int:
+        """The leg is in this room from now on; the room's worker. Raises MediaError when it cannot go there."""
+        here = self._roster.worker_of("leg", leg)
+        there = self.place(room, near=leg)
+        if here != there:
+            if not self._steering.possible:
+                raise MediaError(
+                    f"leg {leg} is on media worker {here}, room {room} on {there}, and this system cannot share RTP "
+                    "ports among workers: set workers to 1"
+                )
+            if not self._open(there):
+                raise Overloaded(f"media worker {there}, which has room {room}, is at its limit: try again later")
+        self._roster.put("leg", leg, room)
+        return there
 
-    def _seat(self, handle: WorkerEndpoint, command: OpenLeg | UpdateLeg) -> None:
-        if isinstance(command, OpenLeg) and command.port != (port := handle.book.port_of(command.leg)):
-            raise MediaError(f"leg {command.leg}: port {command.port} is not the one reserved for it, {port}")
-        handle.book.update(
-            command.leg,
-            remote=command.remote,
-            latchable=bool(command.latch_hosts),
-            now_ns=self._clock.now().monotonic_ns,
-        )
+    def _seat(self, command: OpenLeg | UpdateLeg) -> None:
+        """The port's books: who is on it, from where, and on which worker."""
+        leg, book = command.leg, self._handles[self._homes[command.leg]].book
+        if isinstance(command, OpenLeg):
+            if command.port != (port := book.port_of(leg)):
+                raise MediaError(f"leg {leg}: port {command.port} is not the one reserved for it, {port}")
+            opening = command
+        elif leg in self._intended.legs:
+            opening = msgspec.structs.replace(self._intended.legs[leg], **msgspec.structs.asdict(command))
+        else:
+            return  # the worker will say that it does not have it
+        latchable = bool(command.latch_hosts)
+        book.update(leg, remote=command.remote, latchable=latchable, now_ns=self._clock.now().monotonic_ns)
+        self._steering.put(opening, self._roster.worker_of("leg", leg))
+
+    def _named(self, command: OpenLeg) -> OpenLeg:
+        """With a number from which any worker can go on with the stream that another began."""
+        if command.sender or not self._secret:
+            return command
+        digest = hashlib.blake2b(command.leg.encode(), key=self._secret, digest_size=8).digest()
+        return msgspec.structs.replace(command, sender=int.from_bytes(digest) >> 1 | 1)
+
+    def _intend(self, command: Command, handle: WorkerEndpoint, answer: asyncio.Future[Stats | None]) -> None:
+        """Remember what is asked for a leg; should the worker refuse, what it has is what counts."""
+        if not isinstance(command, OpenLeg | UpdateLeg | MoveLeg | SetHearing):
+            return
+        known = isinstance(command, OpenLeg | SetHearing) or command.leg in self._intended.legs
+        if not known:
+            return
+        self._intended.accepted(command)
+        if isinstance(command, UpdateLeg):
+            answer.add_done_callback(lambda done: self._unmake(command.leg, handle) if done.exception() else None)
+
+    def _unmake(self, leg: str, handle: WorkerEndpoint) -> None:
+        if leg in handle.mirror.legs and leg in self._intended.legs:
+            self._intended.legs[leg] = handle.mirror.legs[leg]
+
+    def _cross(self, command: MoveLeg, old: WorkerEndpoint, new: WorkerEndpoint) -> asyncio.Future[Stats | None]:
+        """Close a leg on one worker and open it, as it is, on another; its peer sees the same port and one stream."""
+        leg = command.leg
+        if leg not in self._intended.legs:
+            raise MediaError(f"leg {leg} is not open")
+        self._intended.accepted(command)
+        self._steering.put(self._intended.legs[leg], new.index, self._intended.latched.get(leg))
+        old.submit(CloseLeg(leg, elsewhere=True))
+        self.counters.crossings += 1
+        return new.submit(self._intended.leg_now(leg))
 
     def _check_family(self, remote: Address | None) -> None:
         ours = self._handles[0].sockets[0].getsockname()[0]
@@ -290,7 +363,7 @@ class MediaClient:
 
     def _accepted(self, command: Command) -> None:
         match command:
-            case CloseLeg():
+            case CloseLeg() if not command.elsewhere:
                 self.release(command.leg)
             case StopTap():
                 self._roster.drop("tap", command.tap)
@@ -300,11 +373,18 @@ class MediaClient:
         self.counters.events[name] = self.counters.events.get(name, 0) + 1
         match event:
             case LegLatched():
-                with contextlib.suppress(MediaError):  # the leg was closed in the meantime
-                    self._handles[self._roster.worker_of("leg", event.leg)].book.latched(event.leg, event.remote)
+                self._latched(event)
             case PlayEnded():
                 self._roster.drop("player", event.player)
         self._call(lambda: self._on_event(event))
+
+    def _latched(self, event: LegLatched) -> None:
+        home, opening = self._homes.get(event.leg), self._intended.legs.get(event.leg)
+        if home is None or opening is None:
+            return  # the leg was closed in the meantime
+        self._handles[home].book.latched(event.leg, event.remote)
+        self._intended.observed(event)
+        self._steering.put(opening, self._roster.worker_of("leg", event.leg), event.remote)
 
     def _lost(self, worker: int, rooms: frozenset[str]) -> None:
         told = self._on_worker_lost

@@ -19,7 +19,7 @@ from mixminus.media.prompt import Players
 from mixminus.media.reports import Reports, quality_of
 from mixminus.media.resample import RATES
 from mixminus.media.speakers import RATE_OF
-from mixminus.media.state import FRAME, LEG, NEVER, NOWHERE, PLAYER, RATE, SLOT, TAP, MediaState
+from mixminus.media.state import FRAME, LEG, NEVER, NOWHERE, PLAYER, RATE, SLOT, TAP, TICK_NS, MediaState
 from mixminus.media.tap import OpenTap, TapsByRate
 from mixminus.media.wideband import Receivers
 
@@ -73,13 +73,13 @@ class Control:
         """
         match command:
             case protocol.OpenLeg():
-                self._open_leg(command)
+                self._open_leg(command, now_ns)
             case protocol.UpdateLeg():
                 self._update_leg(command)
             case protocol.MoveLeg():
                 self._move_leg(command)
             case protocol.CloseLeg():
-                self._close_leg(command.leg)
+                self._close_leg(command)
             case protocol.SetHearing():
                 self._set_hearing(command)
             case protocol.Play():
@@ -122,7 +122,7 @@ class Control:
             return tuple(self._leg_stats(name, row) for name, row in legs.items())
         return (self._leg_stats(asked.leg, legs[asked.leg]),) if asked.leg in legs else ()
 
-    def _open_leg(self, command: protocol.OpenLeg) -> None:
+    def _open_leg(self, command: protocol.OpenLeg, now_ns: int) -> None:
         self._refuse_known(LEG, command.leg)
         _check_types(command)
         talk, hear = _mask("talk", command.talk), _mask("hear", command.hear)
@@ -140,10 +140,15 @@ class Control:
         self._rows[LEG][command.leg] = row
         self._enter(row, command.room, talk, hear)
         self._set_signalling(row, command)
+        self._begin_stream(row, command.sender, now_ns)
+
+    def _begin_stream(self, row: int, sender: int, now_ns: int) -> None:
+        """Where what is sent to a leg begins: anywhere, or where ``sender`` has come to by now."""
         state = self._state
-        state.tx_ssrc[row] = self._random.integers(1 << 32, dtype=np.uint32)
-        state.tx_sequence[row] = self._random.integers(1 << 16, dtype=np.uint16)
-        state.tx_timestamp[row] = self._random.integers(1 << 32, dtype=np.uint32)
+        random, ticks = (np.random.default_rng(sender), now_ns // TICK_NS) if sender else (self._random, 0)
+        state.tx_ssrc[row] = random.integers(1 << 32, dtype=np.uint32)
+        state.tx_sequence[row] = int(random.integers(1 << 16)) + ticks & 0xFFFF
+        state.tx_timestamp[row] = int(random.integers(1 << 32)) + ticks * int(state.tx_step[row]) & 0xFFFFFFFF
 
     def _update_leg(self, command: protocol.UpdateLeg) -> None:
         row = self._row(LEG, command.leg)
@@ -192,9 +197,9 @@ class Control:
         self._leave(row)
         self._enter(row, command.room, talk, hear)
 
-    def _close_leg(self, leg: str) -> None:
-        row = self._row(LEG, leg)
-        self._reports.close(row)
+    def _close_leg(self, command: protocol.CloseLeg) -> None:
+        row = self._row(LEG, command.leg)
+        self._reports.close(row, goodbye=not command.elsewhere)
         self._demux.close(row)
         self._readers.forget(row)
         self._packetiser.forget(row)

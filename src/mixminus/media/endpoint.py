@@ -19,8 +19,9 @@ from mixminus.clock import Clock
 from mixminus.errors import MediaError, ProtocolError
 from mixminus.media.frames import FrameReader, frame
 from mixminus.media.mirror import Mirror
-from mixminus.media.ports import PortBook
+from mixminus.media.ports import PortBook, comfortable_legs
 from mixminus.media.protocol import (
+    CloseLeg,
     Command,
     Event,
     GetStats,
@@ -131,11 +132,16 @@ class WorkerEndpoint:
         on_event: Callable[[Event], None],
         on_accepted: Callable[[Command], None],
         on_lost: Callable[[int, frozenset[str]], None],
+        own: int | None = None,
     ) -> None:
+        """``own``: so many of ``sockets``, the first, are on ports that this worker's legs are given; None: all."""
         self.index = index
         self.sockets = sockets
         self.mirror = Mirror()
-        self.book = PortBook([sock.getsockname()[1] for sock in sockets])
+        pool = sockets[:own]
+        self.book = PortBook(
+            [sock.getsockname()[1] for sock in pool], comfortable=min(comfortable_legs(sock) for sock in pool)
+        )
         self.stats: Stats | None = None
         self.restarts = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -173,12 +179,18 @@ class WorkerEndpoint:
                 sent.answer.set_exception(MediaError(message.error))
             return
         if not sent.internal:
+            self._leave_behind(sent.command)
             self.mirror.accepted(sent.command)
             self._on_accepted(sent.command)
         if message.value is not None:
             self.stats = message.value
         if not sent.answer.done():
             sent.answer.set_result(message.value)
+
+    def _leave_behind(self, command: Command) -> None:
+        if isinstance(command, CloseLeg) and command.elsewhere:
+            for event in self.mirror.left(command.leg, self._clock.now().monotonic_ns):
+                self._on_event(event)
 
     def _harmless(self, command: Command) -> bool:
         """A tap that failed is not opened by a replacement, so stopping it there cannot be done, nor need be."""

@@ -67,7 +67,7 @@ class Mirror:
             case MoveLeg():
                 self.legs[command.leg] = replace(self.legs[command.leg], **asdict(command))
             case CloseLeg():
-                self._forget_leg(command.leg)
+                self.forget(command.leg)
             case SetHearing():
                 for row in (row for row in command.legs if row.leg in self.legs):
                     self.legs[row.leg] = replace(self.legs[row.leg], talk=row.talk, hear=row.hear)
@@ -134,17 +134,29 @@ class Mirror:
         A leg whose peer had latched is keyed to the address it was heard from. A tap that was being closed is opened
         again, paused, and stopped: it gains no sample, and TapClosed comes after all.
         """
-        commands: list[Command] = []
-        for leg in self.legs.values():
-            remote = self.latched.get(leg.leg)
-            commands.append(replace(leg, remote=remote, latch_hosts=()) if remote else leg)
+        commands: list[Command] = [self.leg_now(leg) for leg in self.legs]
         commands += [play for play in self.players.values() if play.loop]
         commands += [tap for tap in self.taps.values() if tap.tap not in self.failed_taps]
         for tap in self._closing.values():
             commands += [replace(tap, paused=True), StopTap(tap.tap)]
         return commands
 
-    def _forget_leg(self, leg: str) -> None:
+    def leg_now(self, leg: str) -> OpenLeg:
+        """What opens a leg anew as it is: one whose peer has latched is keyed to where it was heard from."""
+        opening, remote = self.legs[leg], self.latched.get(leg)
+        if remote is None:
+            return opening
+        rtcp = remote if opening.rtcp is not None and opening.rtcp == opening.remote else opening.rtcp
+        return replace(opening, remote=remote, rtcp=rtcp, latch_hosts=())
+
+    def left(self, leg: str, now_ns: int) -> list[Event]:
+        """A leg goes to another worker: the ends of what it leaves behind."""
+        ended: list[Event] = [SpeakStop(leg=leg, at_ns=now_ns)] if leg in self._speaking else []
+        ended += [DigitsSent(leg=leg, at_ns=now_ns)] * self._dialling.get(leg, 0)
+        return ended
+
+    def forget(self, leg: str) -> None:
+        """The leg is gone; one that is not there is fine."""
         self.legs.pop(leg, None)
         self.latched.pop(leg, None)
         self._speaking.discard(leg)

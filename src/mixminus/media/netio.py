@@ -14,7 +14,7 @@ import select
 import socket
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,6 +27,10 @@ MAX_MESSAGES = 1024
 """``UIO_MAXIOV``: the kernel takes no more messages per call."""
 FULL_WAIT_MS = 1
 """How long one tick may wait, in all, for send buffers to drain before it gives datagrams up."""
+
+IDLE_TURN = 50
+"""Ticks in which every idle port is read once (1 s)."""
+DISCARD_ROUNDS = 64
 
 _IOVEC = np.dtype([("base", "<u8"), ("length", "<u8")])
 _MMSGHDR = np.dtype(
@@ -59,8 +63,12 @@ class NetIO(Protocol):
 
     counters: NetCounters
 
-    def receive(self, batch: PacketBatch) -> None:
-        """Fill ``batch`` with what has arrived, without waiting. What does not fit stays with the kernel."""
+    def receive(self, batch: PacketBatch, used: Sequence[int] | None = None) -> None:
+        """Fill ``batch`` with what has arrived, without waiting. What does not fit stays with the kernel.
+
+        ``used``: ports of the pool that somebody is expected on, None: all. The others are emptied now and then, and
+        what waits on one when it comes into use is thrown away: it is of a time before.
+        """
 
     def send(self, batch: DatagramBatch) -> None:
         """Send the first ``batch.count`` datagrams, each from its own port."""
@@ -82,6 +90,29 @@ def pass_quota(rows: int, sockets: int) -> int:
     return max(16, min(MAX_MESSAGES, rows // max(1, sockets)))
 
 
+class _Turns:
+    """In which order the ports of a pool are read in each tick."""
+
+    def __init__(self, ports: int) -> None:
+        self._all = list(range(ports))
+        self._used: Sequence[int] | None = None
+        self._busy: list[int] = self._all
+        self._idle: list[int] = []
+        self._turn = 0
+
+    def next(self, used: Sequence[int] | None, discard: Callable[[int], None]) -> list[int]:
+        """Ports to read now: those in use, each tick beginning with another, and one or some of the idle."""
+        if used is not None and used is not self._used:
+            busy = set(used)
+            for index in busy.intersection(self._idle):
+                discard(index)
+            self._used, self._busy = used, sorted(busy)
+            self._idle = [index for index in self._all if index not in busy]
+        self._turn += 1
+        first = self._turn % len(self._busy) if self._busy else 0
+        return [*self._busy[first:], *self._busy[:first], *self._idle[self._turn % IDLE_TURN :: IDLE_TURN]]
+
+
 class MmsgIO:
     """``recvmmsg``/``sendmmsg`` through ctypes. Give :meth:`receive` the same batch each time."""
 
@@ -97,27 +128,26 @@ class MmsgIO:
         self._bound: PacketBatch | None = None
         self._in: NDArray[np.void] = np.zeros(0, _MMSGHDR)
         self._in_iov: NDArray[np.void] = np.zeros(0, _IOVEC)
-        self._turn = 0
+        self._turns = _Turns(len(sockets))
         self._used = 0
         self._grow_out(MAX_MESSAGES)
 
     # -- receive
 
-    def receive(self, batch: PacketBatch) -> None:
+    def receive(self, batch: PacketBatch, used: Sequence[int] | None = None) -> None:
         if batch is not self._bound:
             self._bind(batch)
-        rows = len(batch.data)
+        rows, recvmmsg, fds = len(batch.data), self._recvmmsg, self._fds
         batch.address[: self._used] = 0
-        count, fds = 0, self._fds
-        pending = [(self._turn + step) % len(fds) for step in range(len(fds))]
-        self._turn = (self._turn + 1) % max(1, len(fds))
-        quota = pass_quota(rows, len(fds))
+        pending = self._turns.next(used, self._discard)
+        quota = pass_quota(rows, len(pending))
+        count = 0
         origins, counts = [], []
         while pending and count < rows:
             full = []
             for index in pending:
                 want = min(quota, rows - count)
-                got = self._recvmmsg(fds[index], self._in_at + 64 * count, want, _MSG_DONTWAIT, None)
+                got = recvmmsg(fds[index], self._in_at + 64 * count, want, _MSG_DONTWAIT, None)
                 if got < 0:
                     got = self._receive_again(fds[index], count, want)
                 if got:
@@ -129,6 +159,15 @@ class MmsgIO:
             pending, quota = full, MAX_MESSAGES
         batch.port[:count] = np.repeat(origins, counts)
         self._finish(batch, count)
+
+    def _discard(self, index: int) -> None:
+        for _ in range(DISCARD_ROUNDS):
+            if (
+                self._recvmmsg(self._fds[index], self._in_at, min(len(self._in), MAX_MESSAGES), _MSG_DONTWAIT, None)
+                <= 0
+            ):
+                break
+        self._in["namelen"] = ADDRESS_BYTES
 
     def _receive_again(self, fd: int, first: int, want: int) -> int:
         """After an error: nothing there, or a pending ICMP error that was told once instead of the data behind it."""
@@ -235,18 +274,24 @@ class PortableIO:
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         self.counters = NetCounters()
         self._sockets = tuple(sockets)
-        self._turn = 0
+        self._turns = _Turns(len(sockets))
 
-    def receive(self, batch: PacketBatch) -> None:
-        rows, fds = len(batch.data), len(self._sockets)
+    def receive(self, batch: PacketBatch, used: Sequence[int] | None = None) -> None:
+        rows = len(batch.data)
         batch.count = 0
-        pending = [(self._turn + step) % fds for step in range(fds)]
-        self._turn = (self._turn + 1) % max(1, fds)
-        quota = pass_quota(rows, fds)
+        pending = self._turns.next(used, self._discard)
+        quota = pass_quota(rows, len(pending))
         while pending and batch.count < rows:
             pending = [index for index in pending if self._receive_some(batch, index, quota)]
             quota = MAX_MESSAGES
         self.counters.received += batch.count
+
+    def _discard(self, index: int) -> None:
+        for _ in range(DISCARD_ROUNDS * MAX_MESSAGES):
+            try:
+                self._sockets[index].recv(1)
+            except OSError:
+                return
 
     def _receive_some(self, batch: PacketBatch, index: int, quota: int) -> bool:
         """Whether there may be more."""

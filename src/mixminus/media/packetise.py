@@ -48,7 +48,9 @@ class Packetiser:
     def route(self) -> None:
         """Gather who is sent to, after signalling changed."""
         state, batch = self._state, self.batch
-        sends = (state.kind == LEG) & state.sends & (state.target != NOWHERE)
+        is_leg = state.kind == LEG
+        batch.listening = tuple(np.unique(state.port[is_leg]).tolist())
+        sends = is_leg & state.sends & (state.target != NOWHERE)
         state.tx_marker[~sends] = True
         row = self.row = np.flatnonzero(sends)
         self.law = state.law[row]

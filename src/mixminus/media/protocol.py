@@ -30,7 +30,8 @@ class OpenLeg(msgspec.Struct, frozen=True, tag=True):
     one of
     these hosts may claim the leg instead, once, and only until a packet from ``remote`` has come (symmetric RTP, RFC
     4961).
-    ``ssrc``, first sequence number and timestamp of what we send are the worker's own choice (RFC 3550 §8, §5.1).
+    SSRC, first sequence number and timestamp of what we send are the worker's own choice (RFC 3550 §8, §5.1), unless
+    ``sender`` is given.
     """
 
     leg: str
@@ -54,6 +55,10 @@ class OpenLeg(msgspec.Struct, frozen=True, tag=True):
     """Where reports go (RFC 3550 §6); the same as ``remote``: where the audio goes (RFC 5761). None: none are sent."""
     media_timeout: float = 0.0
     """Seconds without any packet after which :class:`LegSilent` is told, once; 0: never. While ``receive``."""
+    sender: int = 0
+    """Not 0: a secret number from which, with the time, the worker works out SSRC, sequence number and timestamp. So
+    the stream of a leg that is opened anew, on this worker's replacement or on another, goes on instead of beginning.
+    """
 
 
 class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
@@ -85,6 +90,8 @@ class MoveLeg(msgspec.Struct, frozen=True, tag=True):
 
 class CloseLeg(msgspec.Struct, frozen=True, tag=True):
     leg: str
+    elsewhere: bool = False
+    """It goes on on another worker: its peer is told no goodbye."""
 
 
 class Hearing(msgspec.Struct, frozen=True):

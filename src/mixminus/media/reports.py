@@ -72,11 +72,11 @@ class Reports:
         state.timeout[row] = round(timeout * 50)
         state.silent[row] = 0
 
-    def close(self, row: int) -> None:
-        """The leg is over: say so to the peer."""
+    def close(self, row: int, *, goodbye: bool = True) -> None:
+        """The leg is over: say so to the peer, if ``goodbye``."""
         turn = self._turns.pop(row, None)
         address = self._address(row)
-        if turn is not None and address is not None:
+        if goodbye and turn is not None and address is not None:
             self._send(row, rtcp.Report(int(self._state.tx_ssrc[row])), address, goodbye=True)
 
     def datagrams(self) -> list[Datagram]:

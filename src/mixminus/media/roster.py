@@ -5,6 +5,7 @@ A room lives whole on one worker, from the first thing that is put into it until
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -25,6 +26,7 @@ class Roster:
         self._rooms: dict[str, int] = {}
         self._members: dict[str, set[tuple[Kind, str]]] = {}
         self._places: dict[tuple[Kind, str], _Place] = {}
+        self._legs: Counter[int] = Counter()
 
     def place(self, room: str, loads: Sequence[Any], *, near: str | None = None) -> int:
         """The worker of ``room``; a new room goes to leg ``near``'s worker, else to the one with the least load."""
@@ -35,12 +37,12 @@ class Roster:
         return self._rooms[room]
 
     def put(self, kind: Kind, name: str, room: str) -> None:
-        """``name`` is in ``room`` now, which must be placed, and in no other. Raises MediaError across workers."""
+        """``name`` is in ``room`` now, which must be placed, and in no other."""
         worker, old = self._rooms[room], self._places.get((kind, name))
-        if old is not None and old.worker != worker:
-            raise MediaError(
-                f"{kind} {name} is on media worker {old.worker}, room {room} on {worker}: it cannot go there"
-            )
+        if kind == "leg":
+            self._legs[worker] += 1
+            if old is not None:
+                self._legs[old.worker] -= 1
         self._places[kind, name] = _Place(worker, room)
         self._members[room].add((kind, name))
         if old is not None and old.room != room:
@@ -50,7 +52,12 @@ class Roster:
         """``name`` is gone; one that is not there is fine."""
         place = self._places.pop((kind, name), None)
         if place is not None:
+            self._legs[place.worker] -= kind == "leg"
             self._leave(kind, name, place.room)
+
+    def legs(self, worker: int) -> int:
+        """How many legs are on a worker."""
+        return self._legs[worker]
 
     def has(self, kind: Kind, name: str) -> bool:
         return (kind, name) in self._places

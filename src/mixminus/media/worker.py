@@ -121,6 +121,7 @@ class Worker:
         self.crew = Crew((os.cpu_count() or 1) - 1)
         self._engine = Engine(ports, open_tap=self._open_tap, load_prompt=load_wav, seed=seed, run=self.crew.run)
         self._packets = PacketBatch(PACKET_ROWS)
+        self._listening: tuple[int, ...] = ()
         self.schedule: Schedule | None = None
         self._drain()
 
@@ -132,8 +133,10 @@ class Worker:
     def step(self, now_ns: int) -> None:
         """Commands, packets in, engine, packets out, events. ``now_ns`` is the nominal time of the tick."""
         self._obey(now_ns)
-        self._net.receive(self._packets)
-        self._net.send(self._engine.tick(now_ns, self._packets))
+        self._net.receive(self._packets, self._listening)
+        datagrams = self._engine.tick(now_ns, self._packets)
+        self._listening = datagrams.listening
+        self._net.send(datagrams)
         for report in self._engine.reports():
             self._net.send_one(*report)
         for event in self._engine.events():
