@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media import level
+from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Plan, build_plan
 from mixminus.media.mix import WIDE_LAWS, Layout, Mixer, lay_out_mixes
 from mixminus.media.resample import RATES, Resampler
@@ -65,7 +66,8 @@ class Band:
         self.frame: Pcm = np.zeros((0, rate // 50), np.int16)
         self.taps = Taps(state, self)
         self.speakers = Speakers(self._law)
-        self._mixer = Mixer(1, rate // 50)
+        self._limiter = Limiter()
+        self._mixer = Mixer(self._limiter, 1, rate // 50)
         self._plan: Plan | None = None
         self._layout: Layout | None = None
         self._sources = np.zeros(0, np.intp)
@@ -104,7 +106,7 @@ class Band:
         leg = row[self.legs]
         self._layout, mix = lay_out_mixes(self._plan, state.active, leg)
         if 2 * self._layout.mixes > len(self._mixer.mix):
-            self._mixer = Mixer(2 * self._layout.mixes, self.frame.shape[1])
+            self._mixer = Mixer(self._limiter, 2 * self._layout.mixes, self.frame.shape[1])
         self._seats = self.speakers.seat(leg, mix)
 
     def hear(self, sounds: list[Sound]) -> None:
@@ -124,9 +126,9 @@ class Band:
 
     def mix(self, payload: Bytes, length: NDArray[np.int32], begin: int) -> list[Job]:
         """Mix; returns the work that makes payloads, from row ``begin`` of ``payload`` on."""
-        if self._layout is None:
+        if self._plan is None or self._layout is None:
             return []
-        self._mixer.run(self._layout, self.frame, payload)
+        self._mixer.run(self._plan, self._layout, self.frame, payload)
         return self.speakers.jobs(self._mixer.mix, payload, length, begin)
 
     def payloads(self, begin: int, silence: int) -> Index:

@@ -14,6 +14,7 @@ from mixminus.media.batch import DatagramBatch, PacketBatch
 from mixminus.media.control import Control
 from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders, Press
+from mixminus.media.limiter import MOST, Limiter
 from mixminus.media.matrix import build_plan
 from mixminus.media.mix import LAWS, Mixer, lay_out
 from mixminus.media.packetise import Packetiser
@@ -63,7 +64,8 @@ class Engine:
         self._receivers = Receivers(state, run)
         self._bands = Bands(state, run)
         self._packetiser = Packetiser(state)
-        self._mixer = Mixer(state.capacity)
+        self._limiter = Limiter()
+        self._mixer = Mixer(self._limiter, state.capacity)
         token = np.random.default_rng(seed).integers(1 << 62)
         self._reports = Reports(state, f"{token:016x}")
         self._control = Control(
@@ -113,7 +115,7 @@ class Engine:
         self._events += level.speaking(self._state, row, pcm, now_ns)
         ended = self._players.play()
         self._arrange()
-        self._mixer.run(self._layout, self._state.frame, self._packetiser.batch.payload)
+        self._mixer.run(self._plan, self._layout, self._state.frame, self._packetiser.batch.payload)
         self._taps.record(self._plan, self._layout, self._mixer.mix, now_ns)
         payload_row, length = self._layout.payload, None
         if not self._bands.idle:
@@ -168,6 +170,8 @@ class Engine:
         ticks = stretch.quiet_ticks(state, rows, judged.loud)
         if not ticks:
             return None
+        if self._limiter.turned_down or self._may_be_loud(rows, judged.peak[:, :ticks].max(axis=1)):
+            ticks = stretch.alike_ticks(judged.active[:, :ticks])
         sounds, active = sounds[:, :ticks], judged.active[:, :ticks]
         stretch.count_speech(state, rows, judged.loud[:, :ticks])
         stretch.go_on(state, heads, ticks, tick)
@@ -185,11 +189,21 @@ class Engine:
             self._events += self._reports.turn(tick + passed, now_ns + passed * TICK_NS)
         return self._send(source, np.concatenate((active.any(axis=1), np.ones(players.size, np.bool_))), now_ns, ticks)
 
+    def _may_be_loud(self, row: NDArray[np.intp], peak: NDArray[np.int32]) -> bool:
+        """Whether the limiter may have to do with these sources (N,) and what is played, together."""
+        loudest = np.zeros(self._state.capacity)
+        loudest[row] = peak
+        player, loudest_played = self._players.peaks()
+        loudest[player] = loudest_played
+        plan = self._plan
+        return bool((np.bincount(plan.bus, loudest[plan.source]) > MOST).any())
+
     def _send(self, source: stretch.Sources, ever: NDArray[np.bool_], now_ns: int, ticks: int) -> stretch.Sent:
         sounding = np.zeros(self._state.capacity, np.bool_)
         sounding[source.row] = ever
         layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
-        mixes, payload = stretch.mix(layout, source, self._state.capacity)
+        self._limiter.follow(self._plan, layout)
+        mixes, payload = stretch.mix(layout, source, self._state.capacity, self._limiter)
         self._taps.record_stretch(self._plan, layout, mixes, now_ns)
         self._packetiser.skip(ticks)
         return stretch.Sent(ticks, self._packetiser.batch, payload, layout.payload)
@@ -229,7 +243,7 @@ class Engine:
         state = self._state
         if state.capacity != self._capacity:
             self._capacity = state.capacity
-            self._mixer = Mixer(state.capacity)
+            self._mixer = Mixer(self._limiter, state.capacity)
             self._packetiser.grow()
         changed = state.masks_changed or state.routes_changed
         if state.masks_changed:

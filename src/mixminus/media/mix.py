@@ -1,6 +1,6 @@
 """The mixer: sums of the active sources of every bus, and for every listener on it the sum less its own sound.
 
-Sums are exact (int32) and clipped once, at the end, so the order of sources cannot change the sound and a listener who
+Sums are exact (int32) and limited once, at the end, so the order of sources cannot change the sound and a listener who
 is granted nothing gets zeros. Listeners of the same sum in the same law share one encoded payload.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711, g722, opus
+from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.state import FRAME
 
@@ -24,7 +25,6 @@ CROWD: Final = 24
 LAWS: Final = (g711.PCMU, g711.PCMA)
 WIDE_LAWS: Final = (g722.G722_CODE, opus.OPUS_CODE)
 """Codecs above 8 kHz: mixed here too, encoded elsewhere."""
-_LEAST, _MOST = np.int32(-32768), np.int32(32767)
 _BLOCK: Final = 256
 """Rows worked on at a time, so that they stay in the second-level cache."""
 
@@ -126,15 +126,17 @@ class Mixer:
         mix: (2 R, S) int16, after :meth:`run` the layout's mixes.
     """
 
-    def __init__(self, capacity: int, size: int = FRAME) -> None:
+    def __init__(self, limiter: Limiter, capacity: int, size: int = FRAME) -> None:
         self.mix: Pcm = np.zeros((2 * capacity, size), np.int16)
         self._total = np.zeros((capacity, size), np.int32)
+        self._limiter = limiter
 
-    def run(self, layout: Layout, frame: Pcm, payload: Bytes) -> None:
+    def run(self, plan: Plan, layout: Layout, frame: Pcm, payload: Bytes) -> None:
         """Fill ``mix`` from the sources' samples ((R, S) int16) and ``payload`` ((Q, S)) from the mixes to be sent."""
+        self._limiter.follow(plan, layout)
         self._sum(layout, frame)
         self._less_own(layout, frame)
-        _clip(self._total[: layout.sums], self.mix[: layout.sums])
+        self._limiter.settle()
         done = len(LAWS)
         for law, mixes in layout.encode:
             for begin in range(0, mixes.size, _BLOCK):
@@ -144,12 +146,14 @@ class Mixer:
 
     def _sum(self, layout: Layout, frame: Pcm) -> None:
         total = self._total
+        base = len(layout.crowds)
         for index, rows in enumerate(layout.crowds):
             np.sum(frame.take(rows, axis=0), axis=0, dtype=np.int32, out=total[index])
-        base = len(layout.crowds)
+        self._limiter.finish(total[:base], 0, self.mix[:base])
         for begin in range(base, layout.sums, _BLOCK):
+            end = min(begin + _BLOCK, layout.sums)
             for rank, rows in enumerate(layout.ranks):
-                part = rows[begin - base : begin - base + _BLOCK]
+                part = rows[begin - base : end - base]
                 if not part.size:
                     break
                 sounds = frame.take(part, axis=0)
@@ -157,6 +161,7 @@ class Mixer:
                     total[begin : begin + part.size] = sounds
                 else:
                     total[begin : begin + part.size] += sounds
+            self._limiter.finish(total[begin:end], begin, self.mix[begin:end])
 
     def _less_own(self, layout: Layout, frame: Pcm) -> None:
         for begin in range(0, layout.own_row.size, _BLOCK):
@@ -164,9 +169,4 @@ class Mixer:
             rest = self._total.take(layout.own_sum[begin : begin + _BLOCK], axis=0)
             rest -= frame.take(rows, axis=0)
             at = layout.sums + begin
-            _clip(rest, self.mix[at : at + rows.size])
-
-
-def _clip(total: NDArray[np.int32], out: Pcm) -> None:
-    np.clip(total, _LEAST, _MOST, out=total)
-    np.copyto(out, total, casting="unsafe")
+            self._limiter.finish(rest, at, self.mix[at : at + rows.size])

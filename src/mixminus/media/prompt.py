@@ -35,9 +35,11 @@ class _Clip:
         self.row = np.zeros(0, np.intp)
         self.at = np.zeros(0, np.int64)
         self.windows: Pcm | None = None
+        self.peak = 0
         if samples is not None:
             # One frame more than the sound, so that a frame begun anywhere in it is one contiguous window.
             more = np.resize(samples, FRAME) if loop else np.zeros(FRAME, np.int16)
+            self.peak = max(int(samples.max()), -int(samples.min()))
             self.windows = sliding_window_view(np.concatenate((samples, more)), FRAME)
 
 
@@ -92,6 +94,12 @@ class Players:
             elif (over := clip.at >= clip.length).any():
                 ended += row[over].tolist()
         return ended
+
+    def peaks(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Rows that sound, (N,), and the highest sample of what each plays."""
+        sounding = [clip for clip in self._clips.values() if clip.windows is not None]
+        rows = [np.zeros(0, np.intp), *(clip.row for clip in sounding)]
+        return np.concatenate(rows), np.repeat([0, *(clip.peak for clip in sounding)], [row.size for row in rows])
 
     def ticks_left(self) -> int:
         """Ticks for which every player that does not loop plays on, its last one not counted."""

@@ -17,6 +17,7 @@ from mixminus.media import level, playout
 from mixminus.media.batch import DatagramBatch
 from mixminus.media.codecs import g711
 from mixminus.media.ingest import MAX_DELAY
+from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Index
 from mixminus.media.mix import LAWS, Layout
 from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, MediaState
@@ -133,11 +134,12 @@ def played(state: MediaState, heads: Heads, ticks: int) -> Pcm:
 
 @dataclass(slots=True)
 class Judged:
-    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud."""
+    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud, peaks."""
 
     active: Flags
     hangover: NDArray[np.int16]
     loud: NDArray[np.bool_]
+    peak: NDArray[np.int32]
 
 
 def judge(state: MediaState, row: Index, pcm: Pcm) -> Judged:
@@ -154,7 +156,7 @@ def judge(state: MediaState, row: Index, pcm: Pcm) -> Judged:
     last = np.maximum.accumulate(np.where(peak > level.GATE_PEAK, ticks, -1), axis=1)
     kept = np.maximum(state.hangover[row, None].astype(np.int64) - 1 - ticks, 0)
     hangover = np.where(last >= 0, np.maximum(level.HANGOVER - (ticks - last), 0), kept)
-    return Judged(hangover > 0, hangover.astype(np.int16), loud)
+    return Judged(hangover > 0, hangover.astype(np.int16), loud, peak)
 
 
 def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:
@@ -182,6 +184,16 @@ def _until_change(loud: Flags, rise: int, quiet: int, speaking: bool) -> int:
     return size
 
 
+def alike_ticks(active: Flags) -> int:
+    """Ticks before the first in which others are active than in the first tick; ``active`` (H, K).
+
+    A stretch mixes everybody who is active at some time in it. That makes no difference but to the limiter, which keeps
+    a gain for each mix.
+    """
+    differs = np.flatnonzero((active != active[:, :1]).any(axis=0))
+    return int(differs[0]) if differs.size else int(active.shape[1])
+
+
 def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
     """Bring the counters of every row over ``loud``'s ticks; nobody changes his mind in them."""
     ticks = loud.shape[1]
@@ -205,24 +217,27 @@ def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
     state.loud[:], state.quiet[:] = rise, quiet
 
 
-def mix(layout: Layout, source: Sources, capacity: int) -> tuple[Pcm, Bytes]:
+def mix(layout: Layout, source: Sources, capacity: int, limiter: Limiter) -> tuple[Pcm, Bytes]:
     """(sums, K * S): every sum; and the payloads of sums and of sums less an own sound, as of :func:`encode`."""
     size = source.sound.shape[1]
     place = np.zeros(capacity, np.intp)
     place[source.row] = np.arange(source.row.size)
     sums = np.empty((layout.sums, size), np.int16)
     payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
-    width = max(FRAME, PIECE // max(1, layout.mixes))
+    width = max(1, PIECE // max(1, layout.mixes) // FRAME) * FRAME
     for begin in range(0, size, width):
         part = slice(begin, begin + width)
-        mixes = _mix(layout, source.sound[:, part], place).astype(np.int16)
+        total = _mix(layout, source.sound[:, part], place)
+        mixes = np.empty(total.shape, np.int16)
+        limiter.finish_ticks(total, np.arange(layout.mixes), mixes)
         sums[:, part] = mixes[: layout.sums]
         encode(layout, mixes, payload[:, part])
+    limiter.settle()
     return sums, payload
 
 
 def _mix(layout: Layout, frame: Pcm, place: Index) -> NDArray[np.int32]:
-    """(mixes, W), clipped."""
+    """(mixes, W)."""
     total = np.empty((layout.mixes, frame.shape[1]), np.int32)
     for at, rows in enumerate(layout.crowds):
         np.sum(frame[place[rows]], axis=0, dtype=np.int32, out=total[at])
@@ -234,7 +249,7 @@ def _mix(layout: Layout, frame: Pcm, place: Index) -> NDArray[np.int32]:
             total[base : base + rows.size] += frame[place[rows]]
     np.take(total, layout.own_sum, axis=0, out=total[layout.sums :])
     total[layout.sums :] -= frame[place[layout.own_row]]
-    return np.clip(total, -32768, 32767, out=total)
+    return total
 
 
 def encode(layout: Layout, mixes: Pcm, payload: Bytes) -> None:

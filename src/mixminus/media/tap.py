@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mixminus.media.limiter import bring_under
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
@@ -68,6 +69,8 @@ class Taps:
         """Its own voice and what it hears; else its own voice only."""
         self._mask = np.zeros(capacity, np.uint64)
         """Its voice is recorded while it talks on one of these; 0: on any."""
+        self._gain = np.ones(capacity, np.float32)
+        """Of the limiter, where two voices are added up here."""
         self._fill = np.zeros(capacity, np.intp)
         self._limit = np.full(capacity, BLOCK, np.intp)
         """Ticks at which to hand on: a tap's first block is short, so that taps take turns."""
@@ -90,7 +93,7 @@ class Taps:
         self._sinks[at] = sink
         self._at[row] = at
         self._of_leg[at], self._leg[at] = bool(command.leg), leg
-        self._both[at], self._mask[at] = command.heard, command.hear
+        self._both[at], self._mask[at], self._gain[at] = command.heard, command.hear, 1
         if command.leg:
             self._tracks.open_leg(at, leg, notes=command.notes)
         elif command.tracks or command.notes:
@@ -184,7 +187,9 @@ class Taps:
             return
         to, fill = at[both], self._fill[at[both]]
         rest = heard_by(plan, layout, mix, state, self._sounds.frame, leg[both])
-        self._block[to, fill] = np.clip(own[both].astype(np.int32) + rest, -32768, 32767)
+        sound = np.empty(rest.shape, np.int16)
+        self._gain[to] = bring_under(self._gain[to], own[both].astype(np.int32) + rest, sound)
+        self._block[to, fill] = sound
         self._tracks.put(to, OWN, fill, own[both])
         self._tracks.put(to, HEARD, fill, rest)
 
@@ -208,6 +213,7 @@ class Taps:
         self._of_leg = np.concatenate((self._of_leg, np.zeros(old, np.bool_)))
         self._leg = np.concatenate((self._leg, np.full(old, -1, np.intp)))
         self._both = np.concatenate((self._both, np.zeros(old, np.bool_)))
+        self._gain = np.concatenate((self._gain, np.ones(old, np.float32)))
         self._mask = np.concatenate((self._mask, np.zeros(old, np.uint64)))
 
 
@@ -262,7 +268,8 @@ def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, frame: Pcm
     mine = np.flatnonzero((place >= 0) & plan.within[leg] & state.active[leg])
     ready = less[leg[mine]] >= 0
     heard[mine[ready]] = mix.take(less[leg[mine[ready]]], axis=0)
-    rest = mine[~ready]  # not sent to: no such mix was made
-    difference = heard[rest].astype(np.int32) - frame[leg[rest]]
-    heard[rest] = np.clip(difference, -32768, 32767)
+    for at in mine[~ready]:  # not sent to: no such mix was made
+        others = plan.source[(plan.bus == plan.bus_of[leg[at]]) & (plan.source != leg[at])]
+        total = frame[others[state.active[others]]].sum(axis=0, dtype=np.int32)
+        heard[at] = np.clip(total, -32768, 32767)
     return heard

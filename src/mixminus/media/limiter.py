@@ -1,0 +1,147 @@
+"""What a sum is brought under the ceiling with, instead of cutting off its peaks.
+
+A sum that stays under the ceiling passes to the bit. One that goes over is turned down, as a whole and only as far as
+needed: within its frame the gain falls ahead of the peak (2 ms), nothing is delayed, and afterwards it comes back over
+some 100 ms. Only what comes so suddenly that the frame begins with it is still cut, for 2 ms at most.
+
+Gains belong to what lasts: the sum of a bus, and a row that hears a sum less its own sound.
+"""
+
+from __future__ import annotations
+
+from math import exp
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.media.matrix import Index, Plan
+from mixminus.media.state import FRAME
+
+if TYPE_CHECKING:
+    from mixminus.media.mix import Layout
+
+Pcm = NDArray[np.int16]
+Totals = NDArray[np.int32]
+Gains = NDArray[np.float32]
+
+LEAST: Final = -32768
+MOST: Final = 32767
+BLOCKS: Final = 10
+"""Parts of a frame with a gain of their own at their end, 2 ms each; between their ends the gain is a straight line."""
+_CEILING: Final = np.float32(MOST)
+_RELEASE_MS: Final = 80.0
+_AIM: Final = np.float32(1.1)
+"""Where the gain would come to rest; more than 1, so that it gets there: from 0.5 in 140 ms, from nothing in 190."""
+_RELEASE: Final = np.float32(1 - exp(-20 / BLOCKS / _RELEASE_MS))
+_PIECE: Final = 128
+"""Rows at a time: larger arrays are given back to the system each time, and fresh pages cost more than the sound."""
+
+
+def limit(gain: Gains, total: Totals) -> tuple[Gains, Pcm]:
+    """One frame of some sums, (N, S) with S a multiple of :data:`BLOCKS`, begun at ``gain`` (N,).
+
+    Returns: gains at its end, and the samples, (N, S).
+    """
+    rows, size = total.shape
+    part = size // BLOCKS
+    # Sums lie side by side, so that every operation runs along all of them.
+    blocks = total.T.astype(np.float32, order="C").reshape(BLOCKS, part, rows)
+    most = _CEILING / np.maximum(np.maximum(blocks.max(axis=1), -blocks.min(axis=1)), _CEILING)
+    np.minimum(most[:-1], most[1:], out=most[:-1])
+    ends = np.empty((BLOCKS + 1, rows), np.float32)
+    ends[0] = gain
+    for block in range(BLOCKS):
+        np.minimum(most[block], ends[block] + (_AIM - ends[block]) * _RELEASE, out=ends[block + 1])
+    ramp = np.arange(1, part + 1, dtype=np.float32)[:, None] / np.float32(part)
+    blocks *= ends[:-1, None] + np.diff(ends, axis=0)[:, None] * ramp
+    np.clip(np.rint(blocks, out=blocks), LEAST, MOST, out=blocks)
+    return ends[-1], blocks.reshape(size, rows).T.astype(np.int16, order="C")
+
+
+def is_over(total: Totals) -> bool:
+    """Whether any sample of (N, S) does not fit into 16 bits."""
+    return total.size > 0 and bool(total.max() > MOST or total.min() < LEAST)
+
+
+def bring_under(gain: Gains, total: Totals, out: Pcm) -> Gains:
+    """One frame of sums (N, S), begun at ``gain`` (N,), to ``out`` (N, S); returns the gains at its end."""
+    np.copyto(out, total, casting="unsafe")
+    over = np.flatnonzero((total.max(axis=1) > MOST) | (total.min(axis=1) < LEAST) | (gain < 1))
+    gain = gain.copy()
+    for begin in range(0, over.size, _PIECE):
+        rows = over[begin : begin + _PIECE]
+        gain[rows], out[rows] = limit(gain[rows], total[rows])
+    return gain
+
+
+class Limiter:
+    """The gains of the mixes of one rate, while anything is over the ceiling; without that it costs a look."""
+
+    def __init__(self) -> None:
+        self._gain: Gains = np.ones(0, np.float32)
+        """(mixes,) of the present layout."""
+        self._plan: Plan | None = None
+        self._layout: Layout | None = None
+        self.turned_down = False
+        """Some gain is not 1."""
+
+    def follow(self, plan: Plan, layout: Layout) -> None:
+        """The mixes to come are those of ``layout``; who goes on hearing something hears it as loud as before."""
+        if layout is self._layout:
+            return
+        gain = np.ones(layout.mixes, np.float32)
+        if self.turned_down and self._plan is not None and self._layout is not None:
+            of_bus, of_row = _heard(self._plan, self._layout, self._gain)
+            if plan is not self._plan:
+                of_bus = _by_new_bus(of_bus, self._plan, plan)
+            sounding = np.flatnonzero(layout.place >= 0)
+            gain[layout.place[sounding]] = of_bus[sounding]
+            known = layout.own_row < of_row.size
+            gain[layout.sums :][known] = of_row[layout.own_row[known]]
+        self._gain, self._plan, self._layout = gain, plan, layout
+        self.settle()
+
+    def finish(self, total: Totals, begin: int, out: Pcm) -> None:
+        """One frame, (N, S), of the mixes from number ``begin`` on, to 16 bits."""
+        if self.turned_down or is_over(total):
+            part = slice(begin, begin + len(total))
+            self._gain[part] = bring_under(self._gain[part], total, out)
+        else:
+            np.copyto(out, total, casting="unsafe")
+
+    def finish_ticks(self, total: Totals, mix: Index, out: Pcm) -> None:
+        """Several frames, (N, K * FRAME), of the mixes numbered ``mix`` (N,), as by :meth:`finish` one by one."""
+        gain = self._gain[mix]
+        if not (gain < 1).any() and not is_over(total):
+            np.copyto(out, total, casting="unsafe")
+            return
+        for begin in range(0, total.shape[1], FRAME):
+            part = slice(begin, begin + FRAME)
+            gain = bring_under(gain, total[:, part], out[:, part])
+        self._gain[mix] = gain
+
+    def settle(self) -> None:
+        """After a frame, or several, of all mixes."""
+        self.turned_down = bool((self._gain < 1).any())
+
+
+def _heard(plan: Plan, layout: Layout, gain: Gains) -> tuple[Gains, Gains]:
+    """The gain of each bus, and that at which each row hears what it hears; 1 where there was silence."""
+    of_bus = np.ones(plan.buses, np.float32)
+    sounding = np.flatnonzero(layout.place >= 0)
+    of_bus[sounding] = gain[layout.place[sounding]]
+    of_row = np.ones(plan.bus_of.size, np.float32)
+    listens = np.flatnonzero(plan.bus_of >= 0)
+    of_row[listens] = of_bus[plan.bus_of[listens]]
+    of_row[layout.own_row] = gain[layout.sums :]
+    return of_bus, of_row
+
+
+def _by_new_bus(of_bus: Gains, old: Plan, new: Plan) -> Gains:
+    """A bus goes on as the one that its listeners heard before."""
+    size = min(old.bus_of.size, new.bus_of.size)
+    stays = np.flatnonzero((old.bus_of[:size] >= 0) & (new.bus_of[:size] >= 0))
+    found = np.ones(new.buses, np.float32)
+    np.minimum.at(found, new.bus_of[stays], of_bus[old.bus_of[stays]])
+    return found
