@@ -28,8 +28,10 @@ from mixminus.media.protocol import (
     LegLatched,
     MoveLeg,
     OpenLeg,
+    PauseTap,
     Play,
     PlayEnded,
+    ResumeTap,
     SetHearing,
     SpeakStart,
     SpeakStop,
@@ -101,6 +103,14 @@ class Phone:
                 pcm = g711.DECODE[0][np.frombuffer(b"".join(self.heard[-10:]), np.uint8)]
                 if len(self.heard) >= 10 and ear.tones(pcm, candidates, above=-30) == tones:
                     return
+
+    async def hears_for(self, seconds: float) -> None:
+        """Wait until so much has been heard."""
+        enough = len(self.heard) + round(seconds * 50)
+        async with asyncio.timeout(PATIENCE):
+            while len(self.heard) < enough:
+                self.more.clear()
+                await self.more.wait()
 
     def starts(self) -> None:
         self.silent = False
@@ -427,6 +437,34 @@ async def test_commands_for_a_leg_take_effect_in_order_while_it_changes_its_work
     assert set().union(*await legs_by_worker(client)) == {"b"}
     with pytest.raises(MediaError, match="there is no leg a"):
         await client.send(MoveLeg(leg="a", room="s", talk=1, hear=1))
+
+
+async def test_a_recording_of_a_leg_follows_it_and_is_one_recording(two: Scene, tmp_path: Path) -> None:
+    client, a = two.client, two.phones[0]
+    c = await two.phone("c", 1300, room="r")
+    await client.send(StartTap(tap="t", room="r", hear=0, spool=str(tmp_path / "t"), leg="a", heard=True))
+    await c.hears({500.0}, (500.0,))
+    await a.hears_for(0.5)
+    moving = asyncio.gather(
+        client.send(MoveLeg(leg="a", room="s", talk=1, hear=1)),
+        client.send(PauseTap(tap="t")),
+        client.send(ResumeTap(tap="t")),
+    )
+    await moving
+    await a.hears({900.0}, (500.0, 900.0, 1300.0))
+    await a.hears_for(0.5)
+    assert two.count(TapClosed) == 0
+    await client.send(StopTap(tap="t"))
+    await two.until(lambda: two.count(TapClosed) == 1)
+    segments = segment_files(tmp_path / "t")
+    told = timeline([path.read_bytes() for path in segments])
+    assert len(segments) == 2
+    assert told.ended
+    gaps = [marker.samples for marker in told.markers if marker.kind == "gap"]
+    assert len(gaps) <= 1
+    assert sum(gaps) < 8000  # under a second, typically 0.1
+    assert client._roster.legs(0) + client._roster.legs(1) == 3
+    assert not client._carried
 
 
 async def test_a_full_worker_takes_no_legs_from_others(two: Scene) -> None:

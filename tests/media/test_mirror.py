@@ -124,3 +124,32 @@ def test_a_replacement_goes_on_recording_at_the_rate_the_first_worker_chose() ->
     mirror.observed(TapOpened("tap", 48000, 5))
     mirror.observed(TapOpened("another, stopped meanwhile", 16000, 5))
     assert mirror.replay() == [StartTap(tap="tap", room="room", hear=1, spool="folder", rate=48000)]
+
+
+def test_what_a_leg_that_goes_to_another_worker_leaves_behind_is_ended() -> None:
+    mirror = mirror_of(LEG, SendDigits(leg="a", digits="12"))
+    mirror.observed(SpeakStart(leg="a", at_ns=1))
+    assert mirror.left("a", 5) == [SpeakStop(leg="a", at_ns=5), DigitsSent(leg="a", at_ns=5)]
+    mirror.accepted(CloseLeg(leg="a", elsewhere=True))
+    assert mirror.left("a", 6) == []
+
+
+def test_reports_follow_the_audio_of_a_leg_that_latched() -> None:
+    together, apart = replace(LEG, rtcp=SDP), replace(LEG, rtcp=("192.0.2.1", 4001))
+    for leg, rtcp in ((LEG, None), (together, TRUE), (apart, apart.rtcp)):
+        mirror = mirror_of(leg)
+        mirror.observed(LegLatched(leg="a", remote=TRUE, at_ns=1))
+        assert mirror.leg_now("a") == replace(leg, remote=TRUE, rtcp=rtcp, latch_hosts=())
+
+
+def test_the_tap_of_a_leg_that_is_closed_goes_on_silent() -> None:
+    tap = replace(TAP, leg="a", heard=True)
+    mirror = mirror_of(LEG, tap)
+    assert mirror.replay() == [LEG, tap]
+    mirror.accepted(CloseLeg(leg="a"))
+    assert mirror.replay() == [replace(tap, leg="", heard=False, hear=0)]
+
+
+def test_a_tap_that_was_leaving_for_another_worker_leaves_again() -> None:
+    mirror = mirror_of(TAP, StopTap(tap="t", elsewhere=True))
+    assert mirror.replay() == [replace(TAP, paused=True), StopTap(tap="t", elsewhere=True)]

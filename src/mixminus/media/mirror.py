@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import asdict, replace
 
+from mixminus.media.leg_taps import without_its_leg
 from mixminus.media.protocol import (
     Address,
     CloseLeg,
@@ -46,14 +47,14 @@ class Mirror:
         self.taps: dict[str, StartTap] = {}
         self.failed_taps: set[str] = set()
         """Told as TapFailed and not stopped yet."""
-        self._closing: dict[str, StartTap] = {}
+        self._closing: dict[str, tuple[StartTap, StopTap]] = {}
         self._speaking: set[str] = set()
         self._dialling: dict[str, int] = {}
 
     def rooms(self) -> set[str]:
         """Rooms that have a leg, a player or a tap."""
         holders: list[OpenLeg | Play | StartTap] = [*self.legs.values(), *self.players.values()]
-        holders += [*self.taps.values(), *self._closing.values()]
+        holders += [*self.taps.values(), *(tap for tap, _ in self._closing.values())]
         return {holder.room for holder in holders}
 
     def accepted(self, command: Command) -> None:
@@ -93,7 +94,7 @@ class Mirror:
             case StopTap():
                 tap = self.taps.pop(command.tap)
                 if command.tap not in self.failed_taps:
-                    self._closing[command.tap] = tap
+                    self._closing[command.tap] = tap, command
                 self.failed_taps.discard(command.tap)
 
     def observed(self, event: Event) -> None:
@@ -136,9 +137,9 @@ class Mirror:
         """
         commands: list[Command] = [self.leg_now(leg) for leg in self.legs]
         commands += [play for play in self.players.values() if play.loop]
-        commands += [tap for tap in self.taps.values() if tap.tap not in self.failed_taps]
-        for tap in self._closing.values():
-            commands += [replace(tap, paused=True), StopTap(tap.tap)]
+        commands += [without_its_leg(tap, self.legs) for tap in self.taps.values() if tap.tap not in self.failed_taps]
+        for tap, stopping in self._closing.values():
+            commands += [without_its_leg(replace(tap, paused=True), self.legs), stopping]
         return commands
 
     def leg_now(self, leg: str) -> OpenLeg:
@@ -154,6 +155,11 @@ class Mirror:
         ended: list[Event] = [SpeakStop(leg=leg, at_ns=now_ns)] if leg in self._speaking else []
         ended += [DigitsSent(leg=leg, at_ns=now_ns)] * self._dialling.get(leg, 0)
         return ended
+
+    def fail(self, tap: StartTap) -> None:
+        """A tap that the worker does not have any more failed: nothing can be told to it."""
+        self.taps[tap.tap] = tap
+        self.failed_taps.add(tap.tap)
 
     def forget(self, leg: str) -> None:
         """The leg is gone; one that is not there is fine."""

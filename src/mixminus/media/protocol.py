@@ -177,6 +177,8 @@ class StopTap(msgspec.Struct, frozen=True, tag=True):
     """End a tap. Acknowledged at once; :class:`TapClosed` follows when its last block is on disk."""
 
     tap: str
+    elsewhere: bool = False
+    """It goes on on another worker, in a segment of its own: none of its spool's segments is the last yet."""
 
 
 class GetStats(msgspec.Struct, frozen=True, tag=True):

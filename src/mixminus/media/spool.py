@@ -37,7 +37,7 @@ BACKLOG_LIMIT = 64 * 1024 * 1024
 GAP_NS = 100_000_000
 """Time between two writes not covered by samples from which it is a gap: only skipped ticks make one."""
 
-Operation: TypeAlias = Literal["open", "beside", "append", "gap", "pause", "resume", "close"]
+Operation: TypeAlias = Literal["open", "beside", "append", "gap", "pause", "resume", "close", "leave"]
 
 
 class Beside(NamedTuple):
@@ -63,6 +63,7 @@ class SpoolFile(Protocol):
     def resume(self, now_ns: int) -> None: ...
     def sync(self) -> None: ...
     def end(self, now_ns: int) -> None: ...
+    def leave(self) -> None: ...
     def close(self, now_ns: int) -> int: ...
 
 
@@ -86,6 +87,8 @@ class Tap:
         self.rate = command.rate or RATE
         self.paused = command.paused
         self.closing = False
+        self.elsewhere = False
+        """When it is closed the recording is not over: another worker goes on with it."""
         self.failed = False
         """Set by whichever side finds out first; nothing is queued after it."""
         self.file: SpoolFile | None = None
@@ -117,7 +120,7 @@ class Tap:
 
     def close(self, now_ns: int) -> None:
         self.closing = True
-        self._enqueue(self, "close", 0, now_ns)
+        self._enqueue(self, "leave" if self.elsewhere else "close", 0, now_ns)
 
 
 _Entry: TypeAlias = tuple[Tap, Operation, Value, int]
@@ -136,6 +139,8 @@ class _Closing(NamedTuple):
     tap: Tap
     file: SpoolFile
     now_ns: int
+    last: bool
+    """The recording is over."""
 
 
 class SpoolWriter:
@@ -211,7 +216,7 @@ class SpoolWriter:
                 return
             self._queued_bytes += len(value)
         self._queue.append((tap, operation, value, now_ns))
-        if operation == "close":
+        if tap.closing:
             self._wake.set()
 
     # -- on the writer thread
@@ -308,7 +313,7 @@ class SpoolWriter:
         else:
             self._dirty.discard(tap)
             tap.file = None
-            self._closing.append(_Closing(tap, file, now_ns))
+            self._closing.append(_Closing(tap, file, now_ns, operation == "close"))
             return
         self._dirty.add(tap)
 
@@ -333,7 +338,10 @@ class SpoolWriter:
 
     def _ends(self, one: _Closing) -> bool:
         try:
-            one.file.end(one.now_ns)
+            if one.last:
+                one.file.end(one.now_ns)
+            else:
+                one.file.leave()
         except (StorageError, OSError) as error:
             self._fail(one.tap, str(error), one.now_ns)
             self._let_go(one.file, one.now_ns)

@@ -163,6 +163,8 @@ class Worker:
     def _obey(self, now_ns: int) -> None:
         deadline = time.monotonic_ns() + COMMAND_BUDGET_NS
         while (request := self._link.next_request()) is not None:
+            if isinstance(request.command, StopTap) and request.command.tap in self._taps:
+                self._taps[request.command.tap].elsewhere = request.command.elsewhere
             try:
                 stats = self._engine.apply(request.command, now_ns)
                 value = None if stats is None else self._measured(stats)

@@ -249,6 +249,10 @@ class Spool:
         self._block(Kind.END, memoryview(b""), now_ns)
         self._ended = True
 
+    def leave(self) -> None:
+        """The recording goes on in a segment that another process writes: nothing but :meth:`close` may follow."""
+        self._ended = True
+
     def close(self, now_ns: int) -> int:
         """End the recording: mark the end, sync, close, as far as that was not done yet. Returns :attr:`samples`.
 
