@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -22,13 +23,16 @@ from sip.kit import ACCOUNTS, ANSWER, OFFER, request
 class Side:
     """An endpoint and a queue of what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         self.queue: asyncio.Queue[SipEvent] = asyncio.Queue()
         self.on_event: Callable[[SipEvent], None] = lambda event: None
         self.port = 0
         self.endpoint = SipEndpoint(
-            mint=Mint(1), clock=SystemClock(), handler=self._handle, credentials=ACCOUNTS.get, realm="test"
+            mint=Mint(1), clock=SystemClock(), handler=self._handle, credentials=ACCOUNTS.get, realm="test", **options
         )
+
+    def answer_all(self) -> None:
+        self.on_event = lambda e: self.endpoint.answer(e.call, ANSWER) if isinstance(e, IncomingCall) else None
 
     def _handle(self, event: SipEvent) -> None:
         self.on_event(event)
@@ -43,8 +47,8 @@ class Side:
 
 
 @asynccontextmanager
-async def sides(count: int = 2, host: str = "127.0.0.1") -> AsyncIterator[list[Side]]:
-    made = [Side() for _ in range(count)]
+async def sides(count: int = 2, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[list[Side]]:
+    made = [Side(**options) for _ in range(count)]
     for side in made:
         _, side.port = await side.endpoint.start(host, 0)
     try:
@@ -58,7 +62,7 @@ async def sides(count: int = 2, host: str = "127.0.0.1") -> AsyncIterator[list[S
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_call_over_sockets(transport: str, host: str) -> None:
     async with sides() as (caller, callee):
-        callee.on_event = lambda e: callee.endpoint.answer(e.call, ANSWER) if isinstance(e, IncomingCall) else None
+        callee.answer_all()
         call = caller.endpoint.invite(f"sip:7@{host}:{callee.port};transport={transport}", from_="555", sdp=OFFER)
         answered = await caller.next(Answered)
         assert isinstance(answered, Answered) and answered.sdp == ANSWER
@@ -71,7 +75,7 @@ async def test_a_call_over_sockets(transport: str, host: str) -> None:
 
 async def test_registration_and_a_call_to_the_binding_over_tcp() -> None:
     async with sides() as (phone, server):
-        phone.on_event = lambda e: phone.endpoint.answer(e.call, ANSWER) if isinstance(e, IncomingCall) else None
+        phone.answer_all()
         phone.endpoint.register(
             "sip:alice@test",
             credentials=DigestCredentials("alice", "open sesame"),
@@ -96,7 +100,7 @@ async def test_a_closed_port_is_503_on_tcp() -> None:
 
 async def test_a_target_of_another_family_harms_nobody() -> None:
     async with sides() as (caller, callee):
-        callee.on_event = lambda e: callee.endpoint.answer(e.call, ANSWER) if isinstance(e, IncomingCall) else None
+        callee.answer_all()
         caller.endpoint.invite("sip:7@[::1]:5060", from_="555", sdp=OFFER)
         call = caller.endpoint.invite(f"sip:7@127.0.0.1:{callee.port}", from_="555", sdp=OFFER)
         answered = await caller.next(Answered)
@@ -131,3 +135,11 @@ async def test_garbage_on_a_stream_closes_it() -> None:
             assert await reader.read(1) == b""
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_a_host_that_is_no_name_fails_like_one_that_is_not_found(transport: str) -> None:
+    async with sides(1) as (caller,):
+        caller.endpoint.invite(f"sip:7@a..b;transport={transport}", from_="555", sdp=OFFER)
+        rejected = await caller.next(Rejected)
+        assert isinstance(rejected, Rejected) and rejected.status == 503

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixminus.errors import ProtocolError
-from mixminus.sip.transport import MAX_BODY, MAX_HEAD, Flow, Framer, Hop, hop_from_text, hop_of
+from mixminus.sip.transport import MAX_BODY, MAX_HEAD, Flow, Framer, Hop, hop_of
 from mixminus.sip.uri import parse_uri
 from sip.kit import Wire, request
 
@@ -34,6 +34,7 @@ def test_a_ping_is_counted_and_a_lone_line_break_passed_over() -> None:
     "data",
     [
         b"x" * (MAX_HEAD + 1),
+        b"\x16\x03\x01",
         b"OPTIONS sip:a SIP/2.0\r\nVia: x\r\n\r\n",
         b"A b SIP/2.0\r\nl: -1\r\n\r\n",
         f"A b SIP/2.0\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n".encode(),
@@ -74,6 +75,9 @@ def test_an_idle_stream_is_closed() -> None:
         ("sip:a@b.example", Hop("udp", "b.example", 5060)),
         ("sip:a@[::1]:5070;transport=TCP", Hop("tcp", "::1", 5070)),
         ("sips:a@b", Hop("tls", "b", 5061)),
+        ("SIPS:a@b:5071;transport=tcp", Hop("tls", "b", 5071)),
+        ("sip:a@b;transport=tls", Hop("tls", "b", 5061)),
+        ("sips:a@b;transport=ws", Hop("wss", "b", 443)),
         ("sip:a@b;maddr=10.0.0.1", Hop("udp", "10.0.0.1", 5060)),
     ],
 )
@@ -81,13 +85,7 @@ def test_the_next_hop_of_a_uri(uri: str, hop: Hop) -> None:
     assert hop_of(parse_uri(uri)) == hop
 
 
-@pytest.mark.parametrize("uri", ["tel:+1", "sip:a@b;transport=pigeon"])
+@pytest.mark.parametrize("uri", ["tel:+1", "sip:a@b;transport=pigeon", "sips:a@b;transport=udp"])
 def test_a_uri_without_a_hop(uri: str) -> None:
     with pytest.raises(ProtocolError):
         hop_of(parse_uri(uri))
-
-
-def test_a_hop_from_settings() -> None:
-    assert hop_from_text("tcp:10.0.0.1:5070") == Hop("tcp", "10.0.0.1", 5070)
-    assert hop_from_text("trunk.example:5080") == Hop("udp", "trunk.example", 5080)
-    assert hop_from_text("[::1]:5080") == Hop("udp", "::1", 5080)

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from mixminus.errors import Conflict, InvalidParameter
 from mixminus.sip.call import Call, Phase
 from mixminus.sip.core import Core, allow_headers, cause_of, check_headers
-from mixminus.sip.dialog import dialog_of_request
+from mixminus.sip.dialog import dialog_of_request, is_secure
 from mixminus.sip.events import Cancelled, IncomingCall
 from mixminus.sip.midcall import arm_session, drop
 from mixminus.sip.session_timer import MIN_SE, grant, is_too_small
 from mixminus.sip.transaction import Transaction
 from mixminus.sip.transport import Flow
+
+_NO_SIPS = '380 mixminus "SIPS Not Allowed"'
+"""Our Contact would have to be ``sips`` (RFC 5630 sections 5.1.2 and 6)."""
 
 
 class Callee:
@@ -26,6 +29,9 @@ class Callee:
         core, request = self._core, transaction.request
         if len(core.calls) >= core.config.max_calls:
             core.respond(transaction, 503, now, headers=[("Retry-After", "10")])
+            return
+        if not core.config.takes_tls and is_secure(request):
+            core.respond(transaction, 480, now, headers=[("Warning", _NO_SIPS)])
             return
         if is_too_small(request):
             core.respond(transaction, 422, now, headers=[("Min-SE", str(MIN_SE))])
@@ -115,6 +121,7 @@ class Callee:
     ) -> None:
         """A response that makes or keeps the dialog (12.1.1): Record-Route and Contact are in it."""
         transaction = self._waiting(call)
+        assert call.dialog is not None
         request, flow = transaction.request, transaction.flow
         self._core.respond(
             transaction,
@@ -123,7 +130,7 @@ class Callee:
             to_tag=call.local_tag,
             headers=[
                 *(("Record-Route", value) for value in request.raw("record-route")),
-                ("Contact", self._core.contact(flow)),
+                ("Contact", self._core.contact(flow, secure=call.dialog.secure)),
                 *allow_headers(),
                 *headers,
             ],

@@ -16,7 +16,7 @@ from mixminus.sip.message import Response
 from mixminus.sip.midcall import arm_session, send_bye
 from mixminus.sip.session_timer import parse_min_se, read_grant, request_headers
 from mixminus.sip.transaction import T1
-from mixminus.sip.transport import Hop, hop_of
+from mixminus.sip.transport import SECURE, Hop, hop_of
 from mixminus.sip.uri import Uri, format_host_port, format_name_addr, is_address, parse_uri
 
 
@@ -43,6 +43,8 @@ class Caller:
         check_headers(headers)
         uri = _target(target)
         hop = route or _hop(uri)
+        if uri.is_secure and hop.transport not in SECURE:
+            raise InvalidParameter("to", f"a sips URI cannot be sent over {hop.transport}; route it over TLS")
         address = self._from(from_, hop)
         if not grammar.is_header_value(display_name):
             raise InvalidParameter("display_name", "line breaks are not allowed")
@@ -59,7 +61,7 @@ class Caller:
                 ("From", format_name_addr(address.raw, display_name, call.local_tag)),
                 ("To", f"<{uri.raw}>"),
                 ("Call-ID", core.mint.hex(32)),
-                ("Contact", core.contact(hop, _contact_user(address))),
+                ("Contact", core.contact(hop, _contact_user(address), secure=uri.is_secure)),
                 *allow_headers(),
                 *request_headers(core.config.session_expires)[1:],
                 *headers,

@@ -49,6 +49,8 @@ class AgentConfig:
     max_transactions: int = 50_000
     idle_seconds: float = 900.0
     """A stream without traffic for this long is closed."""
+    takes_tls: bool = False
+    """Whether this agent can be reached over TLS."""
 
 
 class Core:
@@ -131,8 +133,11 @@ class Core:
 
     # Messages
 
-    def contact(self, hop: Hop | Flow, user: str = "mixminus") -> str:
-        """Our Contact as seen from ``hop``."""
+    def contact(self, hop: Hop | Flow, user: str = "mixminus", *, secure: bool = False) -> str:
+        """Our Contact as seen from ``hop``; ``secure``: one that is reached over TLS only."""
+        if secure:
+            host, port = self.config.address_for("tls", hop.host)
+            return f"<sips:{user}@{format_host_port(host, port)}>"
         host, port = self.config.address_for(hop.transport, hop.host)
         suffix = "" if hop.transport == "udp" else f";transport={hop.transport}"
         return f"<sip:{user}@{format_host_port(host, port)}{suffix}>"

@@ -29,6 +29,8 @@ class Dialog:
     remote_cseq: int = 0
     pinned: Hop | None = None
     """Every request goes here: a phone behind a NAT, or a stream that must not be opened from our side."""
+    secure: bool = False
+    """Made by a ``sips`` URI: requests go over TLS only, and our Contact is ``sips`` (sections 12.1.1 and 26.2.2)."""
 
     def route(self) -> tuple[str, list[str]]:
         """Request-URI and Route header values (section 12.2.1.1), for loose and strict routers."""
@@ -48,7 +50,7 @@ class Dialog:
             target = parse_name_addr(self.route_set[0]).uri
         else:
             target = parse_name_addr(f"<{self.remote_target}>").uri
-        return hop_of(target)
+        return hop_of(target, secure=self.secure)
 
     def accept_cseq(self, number: int) -> bool:
         """Whether an in-dialog request is in order (section 12.2.2); a lower number is refused with 500."""
@@ -76,7 +78,17 @@ def dialog_of_request(request: Request, flow: Flow, local_tag: str) -> Dialog:
         route_set=route_set,
         remote_cseq=request.cseq.number,
         pinned=_pin(request, flow, route_set),
+        secure=is_secure(request),
     )
+
+
+def is_secure(request: Request) -> bool:
+    """Whether a dialog this request makes is a secure one: its URI, or what requests come back by, is ``sips``."""
+    if request.request_uri.is_secure:
+        return True
+    recorded = request.values("record-route")
+    back = parse_name_addr(recorded[0]).uri if recorded else request.contacts[0].uri if request.contacts else None
+    return back is not None and back.is_secure
 
 
 def _pin(request: Request, flow: Flow, route_set: list[str]) -> Hop | None:
@@ -96,6 +108,7 @@ def dialog_of_response(request: Request, response: Response, hop: Hop) -> Dialog
         remote_target=target,
         route_set=response.values("record-route")[::-1],
         pinned=hop if hop.pinned else None,
+        secure=request.uri[:5].lower() == "sips:",
     )
 
 

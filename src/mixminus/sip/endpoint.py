@@ -1,10 +1,15 @@
-"""SIP on real sockets: UDP and TCP on one port, the one timer, and name look-up. All decisions are the agent's."""
+"""SIP on real sockets: UDP and TCP on one port, TLS on another, the one timer, and name look-up.
+
+All decisions are the agent's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mixminus.clock import Clock
 from mixminus.errors import ConfigurationError
@@ -24,14 +29,27 @@ _PORT_ATTEMPTS = 20
 _RECEIVE_BUFFER = 4 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class TlsListener:
+    """Where SIP over TLS is taken. ``name``: the host name of the certificate, written into Contact and Via; empty: the
+    address is.
+    """
+
+    host: str
+    port: int
+    context: ssl.SSLContext
+    name: str = ""
+
+
 class SipEndpoint:
-    """One SIP user agent and registrar on UDP and TCP.
+    """One SIP user agent and registrar on UDP and TCP, and with ``tls`` on TLS.
 
     ``handler`` is called for each event, in order, never from inside a command. ``credentials(username)`` gives the
     account of an endpoint that may register; ``authenticate(request)`` says whether an INVITE must prove its sender
     (default: if its From or Contact user has an account). ``session_expires``: seconds, 0 for no session timers.
     ``digest_algorithms``: what challenges offer, ``MD5`` and ``SHA-256`` are known.
     ``public_host``: the address to write into messages, when it is not the one bound to (NAT).
+    ``trust``: authorities of the TLS peers that are called; default: the system's.
     """
 
     def __init__(
@@ -47,11 +65,16 @@ class SipEndpoint:
         authenticate: Callable[[Request], bool] | None = None,
         public_host: str = "",
         digest_algorithms: tuple[str, ...] = ("MD5",),
+        tls: TlsListener | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._clock = clock
         self._handler = handler
         self._public_host = public_host
         self._bound = ("127.0.0.1", 0)
+        self._tls = tls
+        self.tls_address: tuple[str, int] | None = None
+        """Where TLS is taken, once started."""
         self._local_addresses: dict[str, str] = {}
         config = AgentConfig(
             realm=realm,
@@ -61,9 +84,10 @@ class SipEndpoint:
             authenticate=authenticate,
             session_expires=session_expires,
             digest_algorithms=digest_algorithms,
+            takes_tls=tls is not None,
         )
         self.agent = SipAgent(config, mint)
-        self._connections = Connections(self._on_stream_opened, self._on_stream_data, self._on_stream_closed)
+        self._connections = Connections(self._on_stream_opened, self._on_stream_data, self._on_stream_closed, trust)
         self._udp: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
@@ -73,14 +97,26 @@ class SipEndpoint:
     # Life
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Bind UDP and TCP to the same port and return (host, port); port 0 takes one that is free for both.
+        """Bind UDP and TCP to the same port and return (host, port); port 0 takes one that is free for both. Bind TLS.
 
-        Raises :class:`~mixminus.errors.ConfigurationError` if the port is taken.
+        Raises :class:`~mixminus.errors.ConfigurationError` if a port is taken.
         """
+        await self._start_plain(host, port)
+        if self._tls is not None:
+            try:
+                self.tls_address = await self._connections.listen(self._tls.host, self._tls.port, self._tls.context)
+            except OSError as error:
+                await self.stop()
+                raise ConfigurationError(
+                    f"sip_tls: cannot listen on {self._tls.host}:{self._tls.port}: {error}"
+                ) from None
+        return self._bound
+
+    async def _start_plain(self, host: str, port: int) -> None:
         for attempt in range(_PORT_ATTEMPTS):
             try:
                 self._bound = await self._bind(host, port)
-                return self._bound
+                return
             except OSError as error:
                 if port or attempt == _PORT_ATTEMPTS - 1:
                     raise ConfigurationError(f"sip: cannot listen on {host}:{port}: {error}") from None
@@ -294,7 +330,7 @@ class SipEndpoint:
             found = await asyncio.get_running_loop().getaddrinfo(
                 flow.host, flow.port, family=family, type=socket.SOCK_DGRAM
             )
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a host that is no name (IDNA)
             self.agent.send_failed(flow, self._now())
             self._drain()
             return
@@ -315,6 +351,10 @@ class SipEndpoint:
     def _address_for(self, transport: str, remote_host: str) -> tuple[str, int]:
         """Host and port to be reached at from ``remote_host``: bound to a wildcard, that depends on the route there."""
         host, port = self._bound
+        if transport == "tls" and self._tls is not None and self.tls_address is not None:
+            host, port = self.tls_address
+            if self._tls.name:
+                return self._tls.name, port
         if self._public_host:
             return self._public_host, port
         if host not in _WILDCARDS:

@@ -67,7 +67,7 @@ def _refresh(core: Core, call: Call, now: float) -> None:
 
 def _start(core: Core, call: Call, method: str, sdp: bytes, now: float, *, is_refresh: bool) -> None:
     assert call.dialog is not None
-    headers = [("Contact", core.contact(_any_hop(call.dialog))), *allow_headers()]
+    headers = [("Contact", _contact(core, call.dialog)), *allow_headers()]
     interval = call.terms.interval if call.terms else core.config.session_expires
     refresher = ("uac" if call.terms.we_refresh else "uas") if call.terms else ""
     headers += request_headers(interval, MIN_SE, refresher)[1:]
@@ -80,12 +80,13 @@ def _start(core: Core, call: Call, method: str, sdp: bytes, now: float, *, is_re
         drop(core, call, 503, "The peer's Contact cannot be reached", now)
 
 
-def _any_hop(dialog: Dialog) -> Hop:
-    """The hop of a dialog that has one; :func:`_start` reports the other kind."""
+def _contact(core: Core, dialog: Dialog) -> str:
+    """Our Contact for a dialog; that of one without a hop is of no use, which :func:`_start` reports."""
     try:
-        return dialog.hop()
+        hop = dialog.hop()
     except ProtocolError:
-        return Hop("udp", "", 0)
+        hop = Hop("udp", "", 0)
+    return core.contact(hop, secure=dialog.secure)
 
 
 def _on_answer(core: Core, call: Call, exchange: Exchange, response: Response, now: float, *, is_refresh: bool) -> None:
@@ -143,7 +144,7 @@ class Midcall:
         assert call.dialog is not None
         request = transaction.request
         terms, session = grant(request, self._core.config.session_expires)
-        headers = [("Contact", self._core.contact(_any_hop(call.dialog))), *allow_headers(), *session]
+        headers = [("Contact", _contact(self._core, call.dialog)), *allow_headers(), *session]
         call.offered = not request.sdp
         call.local_sdp = sdp
         self._core.respond(transaction, 200, now, headers=headers, body=sdp)
@@ -190,7 +191,7 @@ class Midcall:
         headers = allow_headers()
         if call.dialog is not None:
             call.dialog.refresh_target(request.contacts)
-            headers.append(("Contact", core.contact(_any_hop(call.dialog))))
+            headers.append(("Contact", _contact(core, call.dialog)))
         if call.phase is Phase.ESTABLISHED:
             terms, session = grant(request, core.config.session_expires)
             headers += session

@@ -1,11 +1,14 @@
-"""TCP connections of the endpoint: accepted and opened, by number. TLS would differ in how they are made only."""
+"""Connections of the endpoint, TCP and TLS: accepted and opened, by number. They differ in how they are made only."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Callable
 from typing import cast
+
+import structlog
 
 from mixminus.sip.transport import Flow
 
@@ -13,6 +16,8 @@ MAX_CONNECTIONS = 5000
 CONNECT_SECONDS = 4.0
 MAX_UNSENT = 1024 * 1024
 """Bytes a peer may leave unread before its connection is dropped."""
+
+log = structlog.get_logger(__name__)
 
 
 class Connections:
@@ -23,7 +28,12 @@ class Connections:
         on_opened: Callable[[Flow], None],
         on_data: Callable[[bytes, Flow], None],
         on_closed: Callable[[Flow], None],
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        """``trust``: what certificates of TLS peers that we call are verified with; ``None``: the system's authorities,
+        read when they are first needed.
+        """
+        self._trust = trust
         self.on_opened = on_opened
         self.on_data = on_data
         self.on_closed = on_closed
@@ -32,23 +42,34 @@ class Connections:
         self._by_address: dict[tuple[str, str, int], int] = {}
         self._waiting: dict[tuple[str, str, int], list[bytes]] = {}
         self._connecting: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     def __len__(self) -> int:
         return len(self._open)
 
-    async def listen(self, host: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), host, port, backlog=512)
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> tuple[str, int]:
+        """Take connections of plain TCP, or of ``tls``; the address bound to. Raises OSError."""
+        transport = "tcp" if tls is None else "tls"
+        server = await asyncio.get_running_loop().create_server(
+            lambda: _Connection(self, transport),
+            host,
+            port,
+            backlog=512,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else CONNECT_SECONDS,
+        )
+        self._servers.append(server)
+        bound: tuple[str, int] = server.sockets[0].getsockname()[:2]
+        return bound
 
     async def close(self) -> None:
         for task in self._connecting:
             task.cancel()
         for connection in list(self._open.values()):
             connection.abort()
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
 
     def send(self, data: bytes, flow: Flow) -> None:
         """On the connection that ``flow`` names; with 0 on any to that address, opened if there is none."""
@@ -74,11 +95,12 @@ class Connections:
 
     async def _connect(self, flow: Flow) -> None:
         address = (flow.transport, flow.host, flow.port)
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(lambda: _Connection(self), flow.host, flow.port)
-        except (OSError, TimeoutError):
+                connection = await self._open_connection(flow)
+        except (OSError, TimeoutError, ValueError) as error:  # ValueError: a host that is no name (IDNA)
+            reason = str(error) or f"no answer within {CONNECT_SECONDS:g} s"
+            log.info("no connection", transport=flow.transport, host=flow.host, port=flow.port, error=reason)
             self._waiting.pop(address, None)
             self.on_closed(flow)
             return
@@ -87,14 +109,27 @@ class Connections:
         for data in self._waiting.pop(address, ()):
             connection.send(data)
 
-    def add(self, connection: _Connection, host: str, port: int) -> Flow | None:
+    async def _open_connection(self, flow: Flow) -> _Connection:
+        loop = asyncio.get_running_loop()
+        if flow.transport != "tls":
+            _, connection = await loop.create_connection(lambda: _Connection(self, "tcp"), flow.host, flow.port)
+            return connection
+        if self._trust is None:
+            self._trust = await asyncio.to_thread(ssl.create_default_context)
+        _, connection = await loop.create_connection(
+            lambda: _Connection(self, "tls"), flow.host, flow.port, ssl=self._trust, server_hostname=flow.host
+        )
+        return connection
+
+    def add(self, connection: _Connection, transport: str, host: str, port: int) -> Flow | None:
         """A number for a new connection, or ``None``: there are too many."""
         if len(self._open) >= MAX_CONNECTIONS:
             return None
-        flow = Flow("tcp", host, port, next(self._numbers))
+        flow = Flow(transport, host, port, next(self._numbers))
         self._open[flow.connection] = connection
-        self._by_address[("tcp", host, port)] = flow.connection
-        connection.addresses.append(("tcp", host, port))
+        if transport == "tcp":  # over TLS nobody is sent to by an address but who has proved its name
+            self._by_address[(transport, host, port)] = flow.connection
+            connection.addresses.append((transport, host, port))
         self.on_opened(flow)
         return flow
 
@@ -107,10 +142,12 @@ class Connections:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, kind: str) -> None:
+        """``kind``: ``tcp`` or ``tls``."""
         self._connections = connections
+        self._kind = kind
         self._transport: asyncio.Transport | None = None
-        self.flow = Flow("tcp", "", 0)
+        self.flow = Flow(kind, "", 0)
         self.addresses: list[tuple[str, str, int]] = []
         """Under which it is found: the peer's, and the name it was opened by."""
 
@@ -118,7 +155,7 @@ class _Connection(asyncio.Protocol):
         # uvloop's transports are asyncio's in all but name, so not to be asked for by isinstance.
         transport = cast(asyncio.Transport, transport)
         host, port = transport.get_extra_info("peername")[:2]
-        flow = self._connections.add(self, host, port)
+        flow = self._connections.add(self, self._kind, host, port)
         if flow is None:
             transport.abort()
             return

@@ -128,6 +128,8 @@ class Registrar:
         for contact in request.contacts:
             if not contact.uri.is_sip:
                 raise ProtocolError("Contact: a SIP URI expected")
+            if contact.uri.is_secure and not request.request_uri.is_secure:
+                raise ProtocolError("Contact: a sips URI can be bound by a sips Request-URI only")  # RFC 5630, 5.3
             text = contact.parameters.get("expires")
             expires = default if text is None else _expires(text)
             if 0 < expires < MIN_EXPIRES:

@@ -75,7 +75,7 @@ class Registrations:
             ("From", format_name_addr(held.address, tag=held.tag)),
             ("To", f"<{held.address}>"),
             ("Call-ID", held.call_id),
-            ("Contact", self._core.contact(held.hop, uri.user)),
+            ("Contact", self._core.contact(held.hop, uri.user, secure=uri.is_secure)),
             ("Expires", str(held.expires)),
         ]
         exchange = self._core.exchange(

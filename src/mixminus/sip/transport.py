@@ -10,6 +10,7 @@ from mixminus.sip.message import Request, Via, replace_top_via
 from mixminus.sip.uri import Uri, format_host_port, is_address
 
 RELIABLE = frozenset({"tcp", "tls", "ws", "wss"})
+SECURE = frozenset({"tls", "wss"})
 DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
@@ -44,26 +45,22 @@ class Flow(NamedTuple):
         return self.transport in RELIABLE
 
 
-def hop_of(uri: Uri, default_transport: str = "udp") -> Hop:
-    """The next hop of a SIP URI (RFC 3263 without SRV): ``maddr``, port and ``transport`` are honoured."""
+def hop_of(uri: Uri, *, secure: bool = False) -> Hop:
+    """The next hop of a SIP URI (RFC 3263 without SRV): ``maddr``, port and ``transport`` are honoured.
+
+    ``secure``: a dialog that is to stay on TLS sends there whatever the URI says (RFC 3261 section 26.2.2).
+    """
     if not uri.is_sip:
         raise ProtocolError(f"{uri.raw[:60]!r} names no host to send to")
-    transport = uri.transport or default_transport
+    transport = uri.transport or "udp"
     if transport not in DEFAULT_PORTS:
         raise ProtocolError(f"transport {transport[:20]!r} is not known")
+    if uri.is_secure and transport not in SECURE:
+        raise ProtocolError(f"sips cannot be sent over {transport}")
+    if secure and transport not in SECURE:
+        transport = "tls"
     host = uri.parameters.get("maddr") or uri.host
     return Hop(transport, host, uri.port or DEFAULT_PORTS[transport])
-
-
-def hop_from_text(text: str) -> Hop:
-    """``udp:127.0.0.1:5060`` or ``127.0.0.1:5060`` → :class:`Hop`."""
-    transport, separator, rest = text.partition(":")
-    if transport not in DEFAULT_PORTS or not separator:
-        transport, rest = "udp", text
-    host, colon, port = rest.rpartition(":")
-    if not colon:
-        host, port = rest, str(DEFAULT_PORTS[transport])
-    return Hop(transport, host.strip("[]"), grammar.parse_number(port, "port", 65535))
 
 
 def note_source(request: Request, flow: Flow) -> None:
@@ -138,6 +135,8 @@ class Framer:
 
     def _find_head(self) -> bool:
         self._skip_keep_alives()
+        if self._buffer and self._buffer[0] < 0x20 and self._buffer[0] not in b"\r\n":
+            raise ProtocolError("no message begins so; TLS perhaps, which has a port of its own")
         end = self._buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
         if end < 0 and len(self._buffer) <= MAX_HEAD:
             self._scanned = len(self._buffer)

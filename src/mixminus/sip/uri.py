@@ -15,6 +15,7 @@ _HOST = frozenset(string.ascii_letters + string.digits + "-._")
 _IPV6 = frozenset(string.hexdigits + ":.")
 _TEL = frozenset(string.hexdigits + "+-.()*#")
 _BREAKS = frozenset(' <>"\t\r\n\x00')
+_SECURED = {"": "tls", "tcp": "tls", "ws": "wss"}
 _NOT_IN_DISPLAY = frozenset('<>@,;"')
 
 
@@ -32,12 +33,17 @@ class Uri:
 
     @property
     def transport(self) -> str:
-        """``transport`` parameter in lower case; ``tls`` for sips; empty if none."""
-        return (self.parameters.get("transport") or ("tls" if self.scheme == "sips" else "")).lower()
+        """``transport`` parameter in lower case, or empty; of ``sips`` it names what TLS runs over (RFC 5630, 3.1)."""
+        said = (self.parameters.get("transport") or "").lower()
+        return _SECURED.get(said, said) if self.is_secure else said
 
     @property
     def is_sip(self) -> bool:
         return self.scheme in ("sip", "sips")
+
+    @property
+    def is_secure(self) -> bool:
+        return self.scheme == "sips"
 
     def __str__(self) -> str:
         return self.raw
