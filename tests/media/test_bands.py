@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -272,6 +273,37 @@ def test_lost_packets_of_opus_are_recovered_by_the_next_and_counted() -> None:
     assert np.array_equal(recorded, joined(expected))
     stats = studio.stats("speaker")
     assert (stats.lost, stats.concealed) == (len(lost), len(lost))
+
+
+def test_who_is_silent_is_not_decoded_and_what_they_say_next_is_heard_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio()
+    speaker = studio.join("speaker", codec="opus")
+    studio.apply(protocol.StartTap("tap", "room", 1, "nowhere"))
+    decoded: list[int] = []
+    decode_each = opus.decode_each
+
+    def counted(tasks: Iterator[opus.Decoding], results: list[int]) -> None:
+        decoded.append(len(results))
+        decode_each(tasks, results)
+
+    monkeypatch.setattr(opus, "decode_each", counted)
+    words = voice(0.6, seed=3) // 3
+    noise = np.random.default_rng(2).normal(0, 2, (100, opus.FRAME)).astype(np.int16)
+    sent: list[bytes] = []
+    for frame in np.concatenate((words, noise, words)):
+        data = speaker.packet(frame)
+        sent.append(data[12:])
+        studio.deliver(speaker, data)
+        studio.tick()
+    studio.tick()
+    studio.apply(protocol.StopTap("tap"))
+    decoder, out = opus.Decoder(), np.zeros(5760, np.int16)
+    expected = joined(out[: decoder.decode(packet, out)].copy() for packet in sent)
+    recorded = studio.tapes["tap"].pcm[opus.FRAME :].astype(float)
+    assert sum(decoded[45:130]) < 10, "in two seconds of faint noise it was only looked in now and then"
+    assert np.array_equal(recorded[: words.size], expected[: words.size])
+    difference = recorded[-words.size :] - expected[-words.size :]
+    assert np.std(difference) < 0.03 * np.std(expected[-words.size :])
 
 
 @pytest.mark.parametrize("frames", [1, 3])

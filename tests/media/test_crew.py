@@ -1,15 +1,14 @@
-"""The threads of codecs: all jobs are done, failures reach the caller."""
+"""The threads of codecs: all tasks are done, failures reach the caller."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
 from mixminus.media.crew import WORTHWHILE, Crew
-from mixminus.media.wideband import Job
+from mixminus.media.streams import Work
 
 
 @pytest.fixture
@@ -19,42 +18,56 @@ def crew() -> Iterator[Crew]:
     crew.stop()
 
 
+def counting(tasks: Iterator[int], done: list[int]) -> Work:
+    """Takes numbers, and puts them to those that are done."""
+
+    def work() -> None:
+        done.extend(tasks)
+
+    return work
+
+
 @pytest.mark.parametrize("count", [0, 1, WORTHWHILE - 1, WORTHWHILE, 9, 50])
-def test_every_job_is_done_once_before_run_returns(crew: Crew, count: int) -> None:
+def test_every_task_is_done_once_before_run_returns(crew: Crew, count: int) -> None:
     for _ in range(3):
         done: list[int] = []
-        crew.run([partial(done.append, number) for number in range(count)])
+        crew.run(counting(iter(range(count)), done), count)
         assert sorted(done) == list(range(count))
 
 
-def test_jobs_run_side_by_side(crew: Crew) -> None:
+def test_tasks_run_side_by_side(crew: Crew) -> None:
     """All three must be at the barrier at once for any to pass it."""
     barrier = threading.Barrier(3, timeout=10)
+    tasks = iter(range(6))
 
-    def meet() -> None:
-        barrier.wait()
+    def work() -> None:
+        for _ in tasks:
+            barrier.wait()
 
-    crew.run([meet] * 3 + [partial(list[int].sort, []) for _ in range(3)])
+    crew.run(work, 6)
 
 
 def test_a_failure_is_raised_after_all_have_ended(crew: Crew) -> None:
-    done: list[int] = []
+    for fatal in (0, 5):
+        done: list[int] = []
+        tasks = iter(range(8))
 
-    def fail() -> None:
-        raise ValueError("no")
+        def work(fatal: int = fatal, tasks: Iterator[int] = tasks, done: list[int] = done) -> None:
+            for number in tasks:
+                if number == fatal:
+                    raise ValueError("no")
+                done.append(number)
 
-    for place in (0, 1):
-        jobs: list[Job] = [partial(done.append, number) for number in range(8)]
-        jobs.insert(place, fail)
         with pytest.raises(ValueError, match="no"):
-            crew.run(jobs)
-    crew.run([partial(done.append, 99)] * 6)
-    assert done.count(99) == 6
+            crew.run(work, 8)
+    done = []
+    crew.run(counting(iter(range(6)), done), 6)
+    assert sorted(done) == list(range(6))
 
 
 def test_without_threads_the_caller_does_it_all() -> None:
     crew = Crew(0)
     done: list[int] = []
-    crew.run([partial(done.append, number) for number in range(20)])
+    crew.run(counting(iter(range(20)), done), 20)
     assert done == list(range(20))
     crew.stop()

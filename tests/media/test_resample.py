@@ -24,7 +24,7 @@ def stream(pcm: Pcm, source: int, target: int) -> Pcm:
     """A whole sound as one stream, frame after frame."""
     resampler = Resampler(source, target)
     frames = pcm.reshape(-1, source // 50)
-    return np.concatenate([resampler.run(np.array([0]), frame[None, :])[0] for frame in frames])
+    return np.concatenate([resampler.run(np.array([0]), frame[None, :], turn)[0] for turn, frame in enumerate(frames)])
 
 
 def slow_twin(pcm: Pcm, source: int, target: int) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ def test_streams_side_by_side_are_as_if_each_was_convolved_alone(
     sound = random.integers(-20000, 20000, (rows, ticks, source // 50)).astype(np.int16)
     places = random.permutation(rows + 3)[:rows]
     resampler = Resampler(source, target)
-    out = np.concatenate([resampler.run(places, sound[:, tick]) for tick in range(ticks)], axis=1)
+    out = np.concatenate([resampler.run(places, sound[:, tick], tick) for tick in range(ticks)], axis=1)
     for row in range(rows):
         expected = slow_twin(sound[row].reshape(-1), source, target)
         assert np.abs(out[row] - np.clip(np.rint(expected), -32768, 32767)).max() <= 1
@@ -97,9 +97,9 @@ def test_the_delay_is_what_is_said_and_below_5_ms(source: int, target: int) -> N
 def test_a_row_that_was_reset_remembers_nothing() -> None:
     resampler = Resampler(8000, 16000)
     rows = np.array([0, 1])
-    resampler.run(rows, np.full((2, 160), 9000, np.int16))
+    resampler.run(rows, np.full((2, 160), 9000, np.int16), 0)
     resampler.reset(np.array([1, 7]))
-    out = resampler.run(rows, np.zeros((2, 160), np.int16))
+    out = resampler.run(rows, np.zeros((2, 160), np.int16), 1)
     assert out[0].any()
     assert not out[1].any()
 
@@ -107,3 +107,13 @@ def test_a_row_that_was_reset_remembers_nothing() -> None:
 def test_other_rates_are_refused_by_name() -> None:
     with pytest.raises(MediaError, match="44100 → 8000 Hz"):
         Resampler(44100, 8000)
+
+
+def test_a_stream_that_was_left_out_for_a_while_begins_out_of_silence() -> None:
+    resampler = Resampler(8000, 16000)
+    row = np.array([3])
+    resampler.run(row, np.full((1, 160), 9000, np.int16), 0)
+    goes_on = resampler.run(row, np.zeros((1, 160), np.int16), 1)
+    assert np.abs(goes_on).max() > 1000
+    resampler.run(row, np.full((1, 160), 9000, np.int16), 2)
+    assert not resampler.run(row, np.zeros((1, 160), np.int16), 4).any()

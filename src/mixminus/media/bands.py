@@ -20,8 +20,9 @@ from mixminus.media.mix import WIDE_LAWS, Layout, Mixer, lay_out_mixes
 from mixminus.media.resample import RATES, Resampler
 from mixminus.media.speakers import RATE_OF, Speakers, silence_of
 from mixminus.media.state import FRAME, RATE, MediaState
+from mixminus.media.streams import Run
 from mixminus.media.tap import Taps
-from mixminus.media.wideband import Job, RunJobs, Sound
+from mixminus.media.wideband import Sound
 
 Index = NDArray[np.intp]
 Pcm = NDArray[np.int16]
@@ -35,6 +36,8 @@ class Resamplers:
 
     def __init__(self) -> None:
         self._of: dict[tuple[int, int], Resampler] = {}
+        self.tick = 0
+        """In which is resampled."""
 
     def run(self, source: int, target: int, row: Index, pcm: Pcm) -> Pcm:
         """As :meth:`Resampler.run`; no change if the rates are equal."""
@@ -42,7 +45,7 @@ class Resamplers:
             return pcm
         if (source, target) not in self._of:
             self._of[source, target] = Resampler(source, target)
-        return self._of[source, target].run(row, pcm)
+        return self._of[source, target].run(row, pcm, self.tick)
 
     def forget(self, row: int) -> None:
         """The row is somebody else's from now on."""
@@ -124,12 +127,15 @@ class Band:
         row = np.flatnonzero(wanted)
         self.frame[row] = self._resamplers.run(RATE, self.rate, row, state.frame[row])
 
-    def mix(self, payload: Bytes, length: NDArray[np.int32], begin: int) -> list[Job]:
-        """Mix; returns the work that makes payloads, from row ``begin`` of ``payload`` on."""
+    def mix(self, payload: Bytes, length: NDArray[np.int32], begin: int, run: Run) -> int:
+        """Mix, and make payloads from row ``begin`` of ``payload`` on; how many."""
         if self._plan is None or self._layout is None:
-            return []
+            return 0
         self._mixer.run(self._plan, self._layout, self.frame, payload)
-        return self.speakers.jobs(self._mixer.mix, payload, length, begin)
+        count = self.speakers.count
+        if count:
+            length[begin : begin + count] = self.speakers.speak(self._mixer.mix, payload, begin, run)
+        return count
 
     def payloads(self, begin: int, silence: int) -> Index:
         """(legs,) payload rows of its legs, those that hear nothing ``silence``."""
@@ -144,7 +150,7 @@ class Band:
 class Bands:
     """All rates above 8 kHz. Costs nothing while nobody has such a rate."""
 
-    def __init__(self, state: MediaState, run: RunJobs) -> None:
+    def __init__(self, state: MediaState, run: Run) -> None:
         self._state = state
         self._run = run
         self._resamplers = Resamplers()
@@ -173,19 +179,24 @@ class Bands:
         for band in self._bands.values():
             band.speakers.forget(row)
 
-    def narrow(self, sounds: list[Sound]) -> tuple[Index, Pcm]:
-        """This tick's sounds at 8 kHz, for whatever judges voices, and for who listens at 8 kHz: (A,), (A, 160).
+    def narrow(self, tick: int, sounds: list[Sound], heard: NDArray[np.bool_]) -> tuple[Index, Pcm]:
+        """This tick's sounds at 8 kHz: (A,), (A, 160). ``heard`` (R,): rows to which somebody listens at 8 kHz.
 
-        What is loud above 4 kHz alone (the begin of an s) opens the gate too.
+        Of the others only every n-th sample is taken, which is as loud, and good for nothing but to judge that. What is
+        loud above 4 kHz alone (the begin of an s) opens the gate too.
         """
         self._sounds = sounds
-        for sound in sounds:
-            peak = np.maximum(sound.pcm.max(axis=1), np.negative(sound.pcm.min(axis=1), dtype=np.int32))
-            loud = peak > level.GATE_PEAK
-            self._state.hangover[sound.row[loud]] = level.HANGOVER
-        rows = [sound.row for sound in sounds]
-        frames = [self._resamplers.run(sound.rate, RATE, sound.row, sound.pcm) for sound in sounds]
-        return np.concatenate(rows), np.concatenate(frames)
+        self._resamplers.tick = tick
+        frames = []
+        for row, pcm, rate in ((sound.row, sound.pcm, sound.rate) for sound in sounds):
+            peak = np.maximum(pcm.max(axis=1), np.negative(pcm.min(axis=1), dtype=np.int32))
+            self._state.hangover[row[peak > level.GATE_PEAK]] = level.HANGOVER
+            frame = np.ascontiguousarray(pcm[:, :: rate // RATE])
+            at = np.flatnonzero(heard[row])
+            if at.size:
+                frame[at] = self._resamplers.run(rate, RATE, row[at], pcm[at])
+            frames.append(frame)
+        return np.concatenate([sound.row for sound in sounds]), np.concatenate(frames)
 
     def arrange(self, row: Index, *, plan: bool, layout: bool) -> None:
         """Follow what has changed: who hears whom (``plan``), who sounds or is sent to (``layout``); ``row`` (L,)."""
@@ -196,21 +207,19 @@ class Bands:
                 band.lay_out(row)
         self._row = row
 
-    def run(self, payload: Bytes, begin: int, silences_at: int) -> None:
+    def run(self, tick: int, payload: Bytes, begin: int, silences_at: int) -> None:
         """Mix and encode this tick: payloads to rows ``begin`` and on, those of silence to ``silences_at`` and on."""
         if self.idle:
             self._sounds = []
             return
+        self._resamplers.tick = tick
         if self._length.size < len(payload):
             self._length = np.zeros(len(payload), np.int32)
-        jobs: list[Job] = []
         for band in self._bands.values():
             band.hear(self._sounds)
             self._begin[band.rate] = begin
-            jobs += band.mix(payload, self._length, begin)
-            begin += band.speakers.count
+            begin += band.mix(payload, self._length, begin, self._run)
         self._sounds = []
-        self._run(jobs)
         self._silences_at = silences_at
         for place, law in enumerate(WIDE_LAWS, silences_at):
             if (self._state.law[self._row] == law).any():

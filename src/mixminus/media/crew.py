@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import Final
 
-from mixminus.media.wideband import Job, in_turn
+from mixminus.media.streams import Work
 
 WORTHWHILE: Final = 4
-"""Jobs from which waking others costs less than it gains (some 50 µs a thread, beside some 50 to 200 µs a job)."""
+"""Tasks from which waking others costs less than it gains (some 50 µs a thread, beside some 30 to 200 µs a task)."""
 
 
 class Crew:
@@ -18,22 +17,25 @@ class Crew:
 
     def __init__(self, threads: int) -> None:
         self._size = max(0, threads)
-        self._work: SimpleQueue[Sequence[Job] | None] = SimpleQueue()
+        self._orders: SimpleQueue[Work | None] = SimpleQueue()
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Do all jobs; raises what one of them raised, after all have ended."""
-        if not self._size or len(jobs) < WORTHWHILE:
-            in_turn(jobs)
+    def run(self, work: Work, tasks: int) -> None:
+        """Let as many threads as are of use call ``work``, which takes tasks from an iterator until none is left.
+
+        So whoever is quicker does more. Raises what one of the threads raised, after all have ended.
+        """
+        helpers = min(self._size, tasks // 2 - 1) if tasks >= WORTHWHILE else 0
+        if helpers <= 0:
+            work()
             return
         if not self._threads:
             self._begin()
-        shares = min(self._size + 1, len(jobs) // 2)
-        for share in range(1, shares):
-            self._work.put(jobs[share::shares])
-        failure = self._try(jobs[0::shares])
-        for _ in range(1, shares):
+        for _ in range(helpers):
+            self._orders.put(work)
+        failure = self._try(work)
+        for _ in range(helpers):
             failure = self._done.get() or failure
         if failure is not None:
             raise failure
@@ -41,7 +43,7 @@ class Crew:
     def stop(self) -> None:
         """End the threads."""
         for _ in self._threads:
-            self._work.put(None)
+            self._orders.put(None)
         for thread in self._threads:
             thread.join()
         self._threads.clear()
@@ -54,12 +56,12 @@ class Crew:
             thread.start()
 
     def _serve(self) -> None:
-        while (jobs := self._work.get()) is not None:
-            self._done.put(self._try(jobs))
+        while (work := self._orders.get()) is not None:
+            self._done.put(self._try(work))
 
-    def _try(self, jobs: Sequence[Job]) -> BaseException | None:
+    def _try(self, work: Work) -> BaseException | None:
         try:
-            in_turn(jobs)
+            work()
         except BaseException as error:  # noqa: BLE001 - raised by run, on the thread that waits
             return error
         return None

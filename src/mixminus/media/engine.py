@@ -21,8 +21,9 @@ from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import LoadPrompt, Players
 from mixminus.media.reports import Datagram, Reports
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
+from mixminus.media.streams import Run, on_this_thread
 from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
-from mixminus.media.wideband import Receivers, RunJobs, in_turn
+from mixminus.media.wideband import Receivers
 from mixminus.rtp.packet import parse_headers
 
 
@@ -54,7 +55,7 @@ class Engine:
         seed: int | None = None,
         open_tap: OpenTap = _no_taps,
         load_prompt: LoadPrompt = _no_prompts,
-        run: RunJobs = in_turn,
+        run: Run = on_this_thread,
     ) -> None:
         state = self._state = MediaState(capacity)
         self._demux = Demux(state)
@@ -88,6 +89,7 @@ class Engine:
         self._strangers = 0
         self._malformed = 0
         self._plan = build_plan(state.room, state.talk, state.hear)
+        self._heard_narrow = np.zeros(state.capacity, np.bool_)
         self._layout = lay_out(self._plan, state.active, self._packetiser.row, self._packetiser.law)
         self._was_active = state.active.copy()
 
@@ -104,9 +106,10 @@ class Engine:
         """20 ms of every call. The batch returned is valid until the next tick."""
         self._tick += 1
         self._receive(now_ns, packets)
+        self._plan_hearing()
         row, pcm = playout.pull(self._state, self._tick)
         if self._receivers and (sounds := self._receivers.pull(self._tick)):
-            wide_row, wide_pcm = self._bands.narrow(sounds)
+            wide_row, wide_pcm = self._bands.narrow(self._tick, sounds, self._heard_narrow)
             row, pcm = np.concatenate((row, wide_row)), np.concatenate((pcm, wide_pcm))
         if row.size:
             level.gate(self._state, row, pcm)
@@ -238,16 +241,22 @@ class Engine:
         for row, press in presses:
             self._events.append(protocol.Digit(self._state.names[row], press.key, press.duration_ms, now_ns))
 
+    def _plan_hearing(self) -> None:
+        """Bring the plan up to date with what changed since the last tick: who hears whom at 8 kHz."""
+        state = self._state
+        if state.masks_changed:
+            self._plan = build_plan(state.room, state.talk, self._narrow_hearing())
+            self._heard_narrow = np.zeros(state.capacity, np.bool_)
+            self._heard_narrow[self._plan.source] = self._heard_narrow[self._taps.legs()] = True
+
     def _arrange(self) -> None:
-        """Bring buffers, plan and layout up to date with what changed since the last tick."""
+        """Bring buffers and layout up to date with what changed since the last tick."""
         state = self._state
         if state.capacity != self._capacity:
             self._capacity = state.capacity
             self._mixer = Mixer(self._limiter, state.capacity)
             self._packetiser.grow()
         changed = state.masks_changed or state.routes_changed
-        if state.masks_changed:
-            self._plan = build_plan(state.room, state.talk, self._narrow_hearing())
         if state.routes_changed:
             self._packetiser.route()
         sounding = changed or not np.array_equal(state.active, self._was_active)
@@ -270,7 +279,7 @@ class Engine:
     def _mix_bands(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """What is mixed above 8 kHz: to the recordings, and encoded; rows and lengths of all payloads, (L,) each."""
         begin = len(LAWS) + sum(mixes.size for _, mixes in self._layout.encode)
-        self._bands.run(self._packetiser.batch.payload, begin, self._packetiser.silences_at)
+        self._bands.run(self._tick, self._packetiser.batch.payload, begin, self._packetiser.silences_at)
         self._bands.record(now_ns)
         payload_row = self._layout.payload.copy()
         return payload_row, self._bands.address(payload_row)

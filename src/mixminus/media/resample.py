@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
+from mixminus.media.state import NEVER
 
 Pcm = NDArray[np.int16]
 Floats = NDArray[np.float32]
@@ -65,15 +66,22 @@ class Resampler:
         self.reach = self.matrix.shape[0] - self.block
         """Samples of history that count."""
         self._history: Pcm = np.zeros((0, self.reach), np.int16)
+        self._turn = np.zeros(0, np.int64)
+        """In which a stream was last given."""
 
-    def run(self, row: Index, pcm: Pcm) -> Pcm:
+    def run(self, row: Index, pcm: Pcm, turn: int) -> Pcm:
         """One frame of streams ``row`` ((A,), none twice), (A, S) at the source's rate → (A, S') at the target's.
 
-        S is a whole number of blocks; 20 ms are.
+        S is a whole number of blocks; 20 ms are. ``turn`` counts frames: a stream that was not given in the turn before
+        begins anew, out of silence.
         """
         if not row.size:
             return np.zeros((0, pcm.shape[1] * self.target // self.source), np.int16)
         self._make(int(row.max()) + 1)
+        paused = row[self._turn[row] != turn - 1]
+        if paused.size:
+            self._history[paused] = 0
+        self._turn[row] = turn
         heard = np.concatenate((self._history[row], pcm), axis=1)
         self._history[row] = heard[:, -self.reach :]
         windows = sliding_window_view(heard, self.reach + self.block, axis=1)[:, :: self.block]
@@ -85,12 +93,13 @@ class Resampler:
 
     def reset(self, row: Index) -> None:
         """Forget what streams ``row`` sounded like: others have their rows now."""
-        self._history[row[row < len(self._history)]] = 0
+        self._turn[row[row < len(self._history)]] = NEVER
 
     def _make(self, count: int) -> None:
         if count > len(self._history):
             more = max(count, 2 * len(self._history)) - len(self._history)
             self._history = np.concatenate((self._history, np.zeros((more, self.reach), np.int16)))
+            self._turn = np.concatenate((self._turn, np.full(more, NEVER)))
 
 
 @cache

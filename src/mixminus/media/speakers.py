@@ -9,7 +9,6 @@ goes away gets a new encoder, and a decoder adapts to it within a few millisecon
 
 from __future__ import annotations
 
-import ctypes
 from collections import Counter
 from functools import partial
 from typing import Final, TypeAlias
@@ -17,8 +16,9 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mixminus.errors import MediaError
 from mixminus.media.codecs import g722, opus
-from mixminus.media.wideband import Job
+from mixminus.media.streams import Run
 
 Index = NDArray[np.intp]
 Pcm = NDArray[np.int16]
@@ -26,8 +26,6 @@ Bytes = NDArray[np.uint8]
 
 RATE_OF: Final = {g722.G722_CODE: g722.RATE, opus.OPUS_CODE: opus.RATE}
 """Codec → Hz of what it codes."""
-
-_G722_FRAME_BYTES: Final = 2 * g722.RATE // 50
 
 
 def silence_of(law: int) -> bytes:
@@ -37,30 +35,20 @@ def silence_of(law: int) -> bytes:
 
 class G722Speaker:
     def __init__(self) -> None:
-        self._encoder = g722.Encoder()
+        self.encoder = g722.Encoder()
 
     def clone(self) -> G722Speaker:
         return G722Speaker()
 
-    def speak(self, pcm: int, out: int, length: NDArray[np.int32], at: int) -> None:
-        """320 samples → a payload, by their addresses; its length into ``length[at]``."""
-        payload = self._encoder.encode(np.frombuffer(ctypes.string_at(pcm, _G722_FRAME_BYTES), np.int16))
-        ctypes.memmove(out, payload, len(payload))
-        length[at] = len(payload)
-
 
 class OpusSpeaker:
     def __init__(self) -> None:
-        self._encoder = opus.Encoder()
+        self.encoder = opus.Encoder()
 
     def clone(self) -> OpusSpeaker:
         twin = object.__new__(OpusSpeaker)
-        twin._encoder = self._encoder.clone()
+        twin.encoder = self.encoder.clone()
         return twin
-
-    def speak(self, pcm: int, out: int, length: NDArray[np.int32], at: int) -> None:
-        """960 samples → a payload, by their addresses; its length into ``length[at]``."""
-        length[at] = self._encoder.encode_at(pcm, out)
 
 
 Speaker: TypeAlias = G722Speaker | OpusSpeaker
@@ -84,7 +72,7 @@ class Speakers:
     def seat(self, leg: Index, mix: Index) -> Index:
         """Give every distinct mix an encoder; ``mix`` (L,) is what legs ``leg`` hear, -1: nothing.
 
-        Returns: (L,) number of each leg's payload among those :meth:`jobs` makes, -1: silence.
+        Returns: (L,) number of each leg's payload among those :meth:`speak` makes, -1: silence.
         """
         audible = mix >= 0
         mixes, place = np.unique(mix[audible], return_inverse=True)
@@ -116,14 +104,29 @@ class Speakers:
             self._of.update(dict.fromkeys(groups[group], speaker))
         return [chosen[group] for group in range(len(groups))]
 
-    def jobs(self, mix: Pcm, payload: Bytes, length: NDArray[np.int32], begin: int) -> list[Job]:
-        """One job for each mix: from row of ``mix`` to row of ``payload``, from row ``begin`` on."""
-        source, target = mix.ctypes.data, payload.ctypes.data
-        step, stride = mix.strides[0], payload.strides[0]
-        return [
-            partial(speaker.speak, source + row * step, target + at * stride, length, at)
-            for at, (row, speaker) in enumerate(zip(self._mixes, self._chosen, strict=True), begin)
+    def speak(self, mix: Pcm, payload: Bytes, begin: int, run: Run) -> NDArray[np.int32]:
+        """Encode every mix, from its row of ``mix`` to a row of ``payload``, from row ``begin`` on; (N,) lengths."""
+        if self.law == opus.OPUS_CODE:
+            return self._speak_opus(mix, payload, begin, run)
+        encoders = [speaker.encoder for speaker in self._chosen if isinstance(speaker, G722Speaker)]
+        coded = g722.encode_each(encoders, [mix[row] for row in self._mixes])
+        payload[begin : begin + len(coded), : coded.shape[1]] = coded
+        return np.full(len(coded), coded.shape[1], np.int32)
+
+    def _speak_opus(self, mix: Pcm, payload: Bytes, begin: int, run: Run) -> NDArray[np.int32]:
+        source, step = mix.ctypes.data, mix.strides[0]
+        target, stride = payload.ctypes.data + begin * payload.strides[0], payload.strides[0]
+        tasks = [
+            (number, speaker.encoder.at, source + row * step, target + number * stride)
+            for number, (row, speaker) in enumerate(zip(self._mixes, self._chosen, strict=True))
+            if isinstance(speaker, OpusSpeaker)
         ]
+        sizes = [0] * len(tasks)
+        run(partial(opus.encode_each, iter(tasks), sizes), len(tasks))
+        length = np.array(sizes, np.int32)
+        if length.min() < 0:
+            raise MediaError(f"libopus: {opus.reason(int(length.min()))}")
+        return length
 
     @property
     def count(self) -> int:

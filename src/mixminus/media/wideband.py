@@ -2,22 +2,24 @@
 
 The jitter buffer is the one of all legs (:mod:`mixminus.media.ingest`), counted in its 8 kHz clock and 10 ms slots.
 Payloads of G.722 lie in its ring as they are. Those of Opus, of any size, are kept here, and the ring holds a ticket in
-their place: number of the packet and number of the slot within it.
+their place: number of the packet, number of the slot within it, slots of the packet.
+
+What is regular, one packet of 20 ms in a frame, is told by array operations and decoded in one loop that does nothing
+else; :mod:`mixminus.media.streams` has the rest.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.errors import MediaError
 from mixminus.media.codecs import g722, opus
 from mixminus.media.state import FOREVER, FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
+from mixminus.media.streams import AHEAD_SLOTS, FADE_SLOTS, G722Stream, OpusStream, Piece, Run, Work, on_this_thread
 from mixminus.rtp.packet import HeaderBatch
 
 Index = NDArray[np.intp]
@@ -26,179 +28,55 @@ Flags = NDArray[np.bool_]
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
 
-Job: TypeAlias = Callable[[], None]
-RunJobs: TypeAlias = Callable[[Sequence[Job]], None]
-"""Does jobs that do not depend on each other; back when all are done."""
-
 CLOCKS: Final = opus.RATE // RATE
 """Ticks of the clock of Opus to one of the jitter buffer's."""
-KEPT: Final = 128
-"""Packets of a leg kept: what the ring can refer to, and more."""
-FADE_SLOTS: Final = 6
-"""Concealed slots (10 ms) until silence."""
-AHEAD_SLOTS: Final = 6
-"""How far behind a gap the packet may begin that is looked into for redundancy."""
 WINDOW: Final = 100
 """Ticks over which a surplus of delay must last before it is taken out."""
 STALE_TICKS: Final = 50
 """Ticks after which a decoder that was not used begins anew."""
-_TICKET: Final = struct.Struct("<II")
+_TICKET: Final = np.dtype([("number", "<u4"), ("part", "<u2"), ("slots", "<u2")])
+_TICKET_BYTES: Final = np.arange(_TICKET.itemsize)
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
-_FADE: Final = np.linspace(1, 0, FADE_SLOTS + 1, dtype=np.float32)
-
-
-class Piece(NamedTuple):
-    """What there is for one slot: a payload, and which of its slots this is."""
-
-    payload: bytes
-    part: int
+_OPUS_FRAME_BYTES: Final = 2 * opus.FRAME
 
 
 class Sound(NamedTuple):
-    """One frame of some legs, at one rate: rows (A,), samples (A, S)."""
+    """One frame of some legs, at one rate: rows (A,), samples (A, S), good until the next tick."""
 
     rate: int
     row: Index
     pcm: Pcm
 
 
-def in_turn(jobs: Sequence[Job]) -> None:
-    """Do jobs on the caller's own thread."""
-    for job in jobs:
-        job()
+class Due(NamedTuple):
+    """Legs that are to be played: rows (A,), their first slots, (A, 2) which of two slots there are, which are to be
+    made of one slot more, and for how many slots the delay is to grow.
+    """
 
+    row: Index
+    first: Slots
+    present: Flags
+    longer: Flags
+    hold: Slots
 
-class G722Stream:
-    """Plays one leg's G.722. A gap is filled with the last 10 ms, fading."""
-
-    rate: Final = g722.RATE
-    slot: Final = g722.RATE // 100
-
-    def __init__(self) -> None:
-        self.used = 0
-        """Tick of the last :meth:`play`."""
-        self._decoder = g722.Decoder()
-        self._last: Pcm = np.zeros(self.slot, np.int16)
-        self._run = 0
-
-    def restart(self) -> None:
-        self._decoder = g722.Decoder()
-        self._last[:] = 0
-
-    def play(self, first: int, pieces: Sequence[Piece | None], ahead: tuple[bytes, int] | None, out: Pcm) -> None:
-        """Fill ``out`` with slots ``first`` and on; None in ``pieces`` is missing. ``ahead`` is of no use here."""
-        for number, piece in enumerate(pieces):
-            sound = out[number * self.slot : (number + 1) * self.slot]
-            if piece is not None:
-                sound[:] = self._last = self._decoder.decode(piece.payload)
-                self._run = 0
-            elif self._run < FADE_SLOTS:
-                ramp = np.linspace(_FADE[self._run], _FADE[self._run + 1], self.slot, dtype=np.float32)
-                sound[:] = np.rint(self._last * ramp)
-                self._run += 1
-            else:
-                sound[:] = 0
-
-
-class OpusStream:
-    """Plays one leg's Opus: packets of any duration; gaps by redundancy of the next packet, else by concealment."""
-
-    rate: Final = opus.RATE
-    slot: Final = opus.SLOT
-
-    def __init__(self) -> None:
-        self.used = 0
-        """Tick of the last :meth:`play`."""
-        self._decoder = opus.Decoder()
-        self._packets: list[tuple[int, bytes]] = [(-1, b"")] * KEPT
-        self._count = 0
-        self._clock: tuple[int, int] | None = None
-        self._sound: Pcm = np.zeros(opus.SLOT * opus.MAX_SLOTS, np.int16)
-        self._sound_at = self._sound.ctypes.data
-        self._from = self._until = NEVER
-        """Slots that ``_sound`` holds."""
-        self._run = 0
-
-    def restart(self) -> None:
-        self._decoder.reset()
-        self._from = self._until = NEVER
-
-    def narrow_clock(self, timestamp: int) -> int:
-        """A time stamp at 48 kHz, on the clock of the jitter buffer; both wrap at 32 bits."""
-        wide, narrow = self._clock or (timestamp, timestamp // CLOCKS)
-        step = ((timestamp - wide + (1 << 31)) % (1 << 32) - (1 << 31)) // CLOCKS
-        self._clock = ((wide + CLOCKS * step) % (1 << 32), (narrow + step) % (1 << 32))
-        return self._clock[1]
-
-    def keep(self, packet: bytes) -> int:
-        """Keep a packet until it is played; its number."""
-        number = self._count
-        self._count = (number + 1) % (1 << 32)
-        self._packets[number % KEPT] = (number, packet)
-        return number
-
-    def packet(self, number: int) -> bytes | None:
-        """The packet of a ticket, unless a flood has pushed it out."""
-        known, packet = self._packets[number % KEPT]
-        return packet if known == number else None
-
-    def play(self, first: int, pieces: Sequence[Piece | None], ahead: tuple[bytes, int] | None, out: Pcm) -> None:
-        """Fill ``out`` with slots ``first`` and on; None in ``pieces`` is missing.
-
-        ``ahead``: the next packet there is, and the slot with which it begins.
-        """
-        for number, piece in enumerate(pieces, first):
-            at = number - first
-            sound = out[at * self.slot : (at + 1) * self.slot]
-            if piece is not None and self._decoded(number - piece.part, piece.payload, number):
-                self._run = 0
-            elif not self._from <= number < self._until and (piece is not None or not self._recovered(number, ahead)):
-                self._conceal(sound)
-                continue
-            begin = (number - self._from) * self.slot
-            sound[:] = self._sound[begin : begin + self.slot]
-
-    def _decoded(self, start: int, packet: bytes, number: int) -> bool:
-        """Have the packet that begins in slot ``start`` decoded; whether it reaches to slot ``number``."""
-        if self._from != start:
-            try:
-                samples = self._decoder.decode_at(packet, self._sound_at, self._sound.size)
-            except MediaError:
-                return False
-            self._from, self._until = start, start + samples // self.slot
-        return number < self._until
-
-    def _recovered(self, number: int, ahead: tuple[bytes, int] | None) -> bool:
-        if ahead is None or not 0 < ahead[1] - number <= AHEAD_SLOTS:
-            return False
-        try:
-            samples = self._decoder.recover(ahead[0], (ahead[1] - number) * self.slot, self._sound)
-        except MediaError:
-            return False
-        self._from, self._until = number, number + samples // self.slot
-        return True
-
-    def _conceal(self, sound: Pcm) -> None:
-        if self._run < FADE_SLOTS:
-            self._decoder.conceal(self.slot, sound)
-            self._run += 1
-        else:
-            sound[:] = 0
-
-
-Stream: TypeAlias = G722Stream | OpusStream
+    def pick(self, which: Index | Flags) -> Due:
+        return Due(self.row[which], self.first[which], self.present[which], self.longer[which], self.hold[which])
 
 
 class Receivers:
     """The streams of all legs of G.722 and Opus."""
 
-    def __init__(self, state: MediaState, run: RunJobs = in_turn) -> None:
+    def __init__(self, state: MediaState, run: Run = on_this_thread) -> None:
         self._state = state
         self._run = run
-        self._streams: dict[int, Stream] = {}
+        self._opus: dict[int, OpusStream] = {}
+        self._g722: dict[int, G722Stream] = {}
+        self._clocks = _Clocks()
+        self._sound: Pcm = np.zeros((0, opus.FRAME), np.int16)
+        """What is decoded in one pass."""
 
     def __bool__(self) -> bool:
-        return bool(self._streams)
+        return bool(self._opus or self._g722)
 
     def open(self, row: int) -> None:
         """The leg of this row begins to receive in the codec of its ``law``.
@@ -206,33 +84,61 @@ class Receivers:
         Raises:
             MediaError: there is no libopus.
         """
-        self._streams[row] = OpusStream() if self._state.law[row] == opus.OPUS_CODE else G722Stream()
+        if self._state.law[row] == opus.OPUS_CODE:
+            self._opus[row] = OpusStream()
+            self._clocks.forget(row)
+            if len(self._sound) < len(self._opus):
+                self._sound = np.zeros((2 * len(self._opus), opus.FRAME), np.int16)
+        else:
+            self._g722[row] = G722Stream()
 
     def close(self, row: int) -> None:
-        self._streams.pop(row, None)
+        self._opus.pop(row, None)
+        self._g722.pop(row, None)
 
     def translate(self, headers: HeaderBatch, row: Index, data: Bytes) -> HeaderBatch:
         """Make packets of Opus such as the jitter buffer understands; takes the payloads out of ``data``.
 
         Time stamps come to the clock of 8 kHz, sizes to 80 for each slot (0: malformed), payloads to tickets.
         """
-        if not self._streams:
+        if not self._opus:
             return headers
-        mine = np.flatnonzero(headers.valid & (row >= 0) & (self._state.law[row] == opus.OPUS_CODE))
+        state = self._state
+        mine = np.flatnonzero(headers.valid & (row >= 0) & (state.law[row] == opus.OPUS_CODE))
         if not mine.size:
             return headers
         timestamp, size = headers.timestamp.copy(), headers.size.copy()
-        for at in mine.tolist():
-            stream = self._streams[int(row[at])]
-            assert isinstance(stream, OpusStream)
-            timestamp[at] = stream.narrow_clock(int(timestamp[at]))
-            payload = data[at, int(headers.offset[at]) :]
-            payload_type = int(headers.payload_type[at])
-            if payload_type == self._state.payload_type[row[at]]:
-                size[at] = SLOT * _write_tickets(stream, payload, int(size[at]))
-            elif payload_type == self._state.event_type[row[at]] and size[at] >= 4:
-                self._shorten(int(row[at]), payload)
+        leg, payload_type = row[mine], headers.payload_type[mine]
+        timestamp[mine] = self._clocks.narrow(leg, timestamp[mine])
+        sound = payload_type == state.payload_type[leg]
+        at = mine[sound]
+        size[at] = SLOT * self._keep(leg[sound], data, at, headers.offset[at], size[at])
+        for packet in mine[~sound & (payload_type == state.event_type[leg]) & (size[mine] >= 4)].tolist():
+            self._shorten(int(row[packet]), data[packet, int(headers.offset[packet]) :])
         return headers._replace(timestamp=timestamp, size=size)
+
+    def _keep(
+        self, row: Index, data: Bytes, at: Index, offset: NDArray[np.int32], size: NDArray[np.int32]
+    ) -> NDArray[np.int64]:
+        """Keep the packets in rows ``at`` of ``data``, put tickets in their place; (P,) how many slots they have."""
+        second = data[at, np.minimum(offset + 1, data.shape[1] - 1)]
+        slots = opus.packet_slots(data[at, np.minimum(offset, data.shape[1] - 1)], second, size)
+        slots[offset + slots * SLOT > data.shape[1]] = 0
+        good = np.flatnonzero(slots)
+        row, at, offset = row[good], at[good], offset[good]
+        ticket = np.zeros(good.size, _TICKET)
+        ticket["slots"] = slots[good]
+        of, begin, end = self._opus, offset.tolist(), (offset + size[good]).tolist()
+        ticket["number"] = [
+            of[leg].keep(data[packet, first:last].tobytes())
+            for leg, packet, first, last in zip(row.tolist(), at.tolist(), begin, end, strict=True)
+        ]
+        for part in range(int(slots.max(initial=0))):
+            has = np.flatnonzero(slots[good] > part)
+            ticket["part"] = part
+            columns = (offset[has] + part * SLOT)[:, None] + _TICKET_BYTES
+            data[at[has, None], columns] = ticket[has].view(np.uint8).reshape(-1, _TICKET.itemsize)
+        return slots
 
     def _shorten(self, row: int, payload: Bytes) -> None:
         """The duration of a telephone event, to the clock of 8 kHz."""
@@ -241,7 +147,7 @@ class Receivers:
 
     def pull(self, tick: int) -> list[Sound]:
         """Take one frame of every leg that somebody may hear and that has one; the others are moved on."""
-        if not self._streams:
+        if not self:
             return []
         state = self._state
         row = np.flatnonzero(state.started & (state.rate > RATE))
@@ -251,46 +157,121 @@ class Receivers:
         faked = _account(state, row, number, present)
         state.play[row] = first + FRAME_SLOTS - hold
         state.hold[row] = 0
-        longer = _shrink(state, row, np.logical_and.reduce(present, axis=1), first, tick)
+        whole = np.logical_and.reduce(present, axis=1)
+        longer = _shrink(state, row, whole, first, tick)
         state.slack[row] = np.minimum(state.slack[row], state.end[row] - state.play[row])
-        wanted = np.flatnonzero((present | faked).any(axis=1) & (state.talk[row] != 0))
-        return self._play(row[wanted], first[wanted], present[wanted], longer[wanted], hold[wanted], tick)
+        wanted = (present | faked).any(axis=1) & (state.talk[row] != 0)
+        due = Due(row, first, present, longer, hold).pick(wanted)
+        return self._play(due, (whole & ~longer)[wanted], tick)
 
-    def _play(self, row: Index, first: Slots, present: Flags, longer: Flags, hold: Slots, tick: int) -> list[Sound]:
-        jobs: list[Job] = []
-        outs: dict[int, tuple[list[int], list[Pcm]]] = {}
-        for at, leg in enumerate(row.tolist()):
-            stream = self._streams[leg]
+    def _play(self, due: Due, regular: Flags, tick: int) -> list[Sound]:
+        """``regular`` (A,): both slots are there, and no more is wanted."""
+        sounds: list[Sound] = []
+        of_opus = self._state.law[due.row] == opus.OPUS_CODE
+        straight = np.flatnonzero(regular & ~of_opus)
+        if straight.size:
+            sounds.append(self._play_g722(due.row[straight], due.first[straight], tick))
+        left = np.flatnonzero(~regular)
+        straight = np.flatnonzero(regular & of_opus)
+        if straight.size:
+            sound, odd = self._play_opus(due.row[straight], due.first[straight], tick)
+            sounds.append(sound)
+            left = np.concatenate((left, straight[odd]))
+        return sounds + self._play_odd(due.pick(left), tick) if left.size else sounds
+
+    def _slots(self, row: Index, first: Slots, size: int) -> Bytes:
+        """(A, 2, size) the first bytes of two slots each of the ring."""
+        place = row[:, None] * SLOTS + (first[:, None] + _HALVES) % SLOTS
+        held: Bytes = self._state.ring.reshape(-1, SLOT)[place, :size]
+        return held
+
+    def _play_g722(self, row: Index, first: Slots, tick: int) -> Sound:
+        payload, size = self._slots(row, first, SLOT).tobytes(), g722.FRAME_BYTES
+        streams = [self._g722[leg] for leg in row.tolist()]
+        for stream in streams:
             if tick - stream.used > STALE_TICKS:
                 stream.restart()
             stream.used = tick
-            count = FRAME_SLOTS + bool(longer[at])
-            begin, held = int(first[at]), bool(hold[at])
+        pcm = g722.decode_each([stream.decoder for stream in streams], payload, size)
+        for stream, sound in zip(streams, pcm, strict=True):
+            stream.played(sound)
+        return Sound(g722.RATE, row, pcm)
+
+    def _play_opus(self, row: Index, first: Slots, tick: int) -> tuple[Sound, Index]:
+        """Those with a packet of 20 ms; and which have another, or none any more."""
+        ticket = np.ascontiguousarray(self._slots(row, first, _TICKET.itemsize)).view(_TICKET)[:, :, 0]
+        number = ticket["number"]
+        usual = (number[:, 0] == number[:, 1]) & (ticket["part"] == _HALVES).all(axis=1)
+        usual &= ticket["slots"][:, 0] == FRAME_SLOTS
+        odd = np.flatnonzero(~usual).tolist()
+        silent = self._state.hangover[row] == 0
+        tasks: list[opus.Decoding] = []
+        played: list[int] = []
+        base = self._sound.ctypes.data
+        for at, leg, key, still, good in zip(
+            range(row.size), row.tolist(), number[:, 0].tolist(), silent.tolist(), usual.tolist(), strict=True
+        ):
+            stream = self._opus[leg]
+            packet = stream.packet(key) if good else None
+            if packet is None:
+                if good:
+                    odd.append(at)
+                continue
+            if tick - stream.used > STALE_TICKS:
+                stream.restart()
+            stream.used = tick
+            if still and stream.rests(packet):
+                continue
+            place = len(tasks)
+            tasks.append((place, stream.decoder.at, stream.rested, packet, base + place * _OPUS_FRAME_BYTES))
+            stream.played(packet)
+            played.append(at)
+        self._decode(tasks, row[played])
+        return Sound(opus.RATE, row[played], self._sound[: len(tasks)]), np.array(odd, np.intp)
+
+    def _decode(self, tasks: list[opus.Decoding], row: Index) -> None:
+        """Have all of them decoded. What is no Opus after all is concealed."""
+        results = [0] * len(tasks)
+        self._run(partial(opus.decode_each, iter(tasks), results), len(tasks))
+        for at, samples in enumerate(results):
+            if samples != opus.FRAME:
+                self._opus[int(row[at])].play(NEVER, [None] * FRAME_SLOTS, None, self._sound[at])
+
+    def _play_odd(self, due: Due, tick: int) -> list[Sound]:
+        jobs: list[Work] = []
+        outs: dict[int, tuple[list[int], list[Pcm]]] = {}
+        for at, leg in enumerate(due.row.tolist()):
+            stream = self._opus.get(leg) or self._g722[leg]
+            if tick - stream.used > STALE_TICKS:
+                stream.restart()
+            stream.used = tick
+            count = FRAME_SLOTS + bool(due.longer[at])
+            begin, held = int(due.first[at]), bool(due.hold[at])
             pieces = [None if held else self._piece(leg, stream, begin + slot) for slot in range(count)]
-            ahead = None if held or present[at].all() else self._ahead(leg, stream, begin)
+            ahead = None if held or due.present[at].all() else self._ahead(leg, stream, begin)
             out = np.empty(count * stream.slot, np.int16)
             jobs.append(partial(stream.play, NEVER if held else begin, pieces, ahead, out))
-            rows, sounds = outs.setdefault(stream.rate, ([], []))
+            rows, sounds = outs.setdefault(100 * stream.slot, ([], []))
             rows.append(leg)
             sounds.append(out)
-        self._run(jobs)
+        self._run(partial(_do_each, iter(jobs)), len(jobs))
         return [
             Sound(rate, np.array(rows, np.intp), np.stack([_fit(sound, rate) for sound in sounds]))
             for rate, (rows, sounds) in outs.items()
         ]
 
-    def _piece(self, row: int, stream: Stream, number: int) -> Piece | None:
+    def _piece(self, row: int, stream: G722Stream | OpusStream, number: int) -> Piece | None:
         state, place = self._state, number % SLOTS
         if state.stamp[row, place] != number:
             return None
         held = state.ring[row, place]
         if isinstance(stream, G722Stream):
             return Piece(held.tobytes(), 0)
-        ticket, part = _TICKET.unpack(held[: _TICKET.size].tobytes())
-        packet = stream.packet(ticket)
-        return None if packet is None else Piece(packet, part)
+        ticket = held[: _TICKET.itemsize].view(_TICKET)[0]
+        packet = stream.packet(int(ticket["number"]))
+        return None if packet is None else Piece(packet, int(ticket["part"]))
 
-    def _ahead(self, row: int, stream: Stream, first: int) -> tuple[bytes, int] | None:
+    def _ahead(self, row: int, stream: G722Stream | OpusStream, first: int) -> tuple[bytes, int] | None:
         """The next packet that has come, and its first slot."""
         for number in range(first + 1, first + FRAME_SLOTS + AHEAD_SLOTS):
             piece = self._piece(row, stream, number)
@@ -299,16 +280,41 @@ class Receivers:
         return None
 
 
-def _write_tickets(stream: OpusStream, payload: Bytes, size: int) -> int:
-    """Keep a packet, (N,) of which ``size`` are its own, and put tickets in its place; how many slots it has."""
-    slots = opus.packet_slots(int(payload[0]), int(payload[1]), size) if payload.size > 1 else 0
-    if slots * SLOT > payload.size:
-        return 0
-    if slots:
-        number = stream.keep(payload[:size].tobytes())
-        for part in range(slots):
-            payload[part * SLOT : part * SLOT + 8] = np.frombuffer(_TICKET.pack(number, part), np.uint8)
-    return slots
+class _Clocks:
+    """Time stamps at 48 kHz, on the clock of the jitter buffer. Both wrap at 32 bits, so a leg's are told by steps."""
+
+    def __init__(self) -> None:
+        self._wide = np.zeros(0, np.uint32)
+        self._narrow = np.zeros(0, np.uint32)
+        self._known = np.zeros(0, np.bool_)
+
+    def forget(self, row: int) -> None:
+        """Another stream begins."""
+        if row >= self._known.size:
+            more = 2 * row + 1 - self._known.size
+            self._wide, self._narrow, self._known = (
+                np.concatenate((clock, np.zeros(more, clock.dtype)))
+                for clock in (self._wide, self._narrow, self._known)
+            )
+        self._known[row] = False
+
+    def narrow(self, row: Index, timestamp: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """(P,) of packets of these rows, in order of arrival."""
+        fresh = ~self._known[row]
+        first = row[fresh]
+        self._wide[first] = timestamp[fresh]
+        self._narrow[first] = timestamp[fresh] // CLOCKS
+        self._known[first] = True
+        step = ((timestamp - self._wide[row]).view(np.int32) // CLOCKS).astype(np.uint32)
+        narrow = self._narrow[row] + step
+        self._wide[row] += step * np.uint32(CLOCKS)
+        self._narrow[row] = narrow
+        return narrow
+
+
+def _do_each(jobs: Iterator[Work]) -> None:
+    for job in jobs:
+        job()
 
 
 def _account(state: MediaState, row: Index, number: Slots, present: Flags) -> Flags:

@@ -152,6 +152,11 @@ def test_rubbish_is_an_error_and_no_crash() -> None:
     assert decoder.decode(packets(voice(0.02))[0], out) == opus.FRAME
 
 
+def packet_slots(first: int, second: int, size: int) -> int:
+    octets = np.array([[first, second]], np.uint8)
+    return int(opus.packet_slots(octets[:, 0], octets[:, 1], np.array([size], np.int32))[0])
+
+
 @pytest.mark.parametrize(
     ("first", "second", "size", "slots"),
     [
@@ -171,18 +176,68 @@ def test_rubbish_is_an_error_and_no_crash() -> None:
     ],
 )
 def test_the_duration_of_a_packet(first: int, second: int, size: int, slots: int) -> None:
-    assert opus.packet_slots(first, second, size) == slots
+    assert packet_slots(first, second, size) == slots
 
 
 @given(st.binary(min_size=1, max_size=60))
 def test_durations_are_those_that_the_library_sees(packet: bytes) -> None:
     second = packet[1] if len(packet) > 1 else 0
-    slots = opus.packet_slots(packet[0], second, len(packet))
+    slots = packet_slots(packet[0], second, len(packet))
     try:
         samples = opus.Decoder().decode(packet, np.zeros(5760, np.int16))
     except MediaError:
         return  # what fills the packet may be wrong for other reasons
     assert slots * opus.SLOT == (samples if samples % opus.SLOT == 0 else 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 4000)), max_size=40))
+def test_durations_of_many_packets_are_those_of_each(packets: list[tuple[int, int, int]]) -> None:
+    """By the letter of RFC 6716 §3.1 and §3.2, packet by packet."""
+    expected = []
+    for first, second, size in packets:
+        config, code = first >> 3, first & 3
+        if config < 12:
+            quarters = (4, 8, 16, 24)[config % 4]
+        else:
+            quarters = (4, 8)[config % 2] if config < 16 else (1, 2, 4, 8)[config % 4]
+        frames = (1, 2, 2, second & 63 if size > 1 else 0)[code]
+        total = quarters * frames
+        expected.append(total // 4 if total % 4 == 0 and total <= 48 and 0 < size <= 3825 else 0)
+    told = np.array(packets, np.int64).reshape(-1, 3)
+    slots = opus.packet_slots(told[:, 0].astype(np.uint8), told[:, 1].astype(np.uint8), told[:, 2].astype(np.int32))
+    assert slots.tolist() == expected
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.1])
+def test_who_says_nothing_is_told_by_the_flags_of_the_packet(gain: float) -> None:
+    """Faint noise, and then speech: libopus marks the one as holding no voice, and its end with the very first word."""
+    encoder = opus.Encoder()
+    noise = np.random.default_rng(1).normal(0, 3, (50, opus.FRAME)).astype(np.int16)
+    still = packets(noise, encoder)
+    spoken = packets((gain * voice(0.1)).astype(np.int16), encoder)
+    assert all(opus.is_voiceless(packet) for packet in still[5:])
+    assert not any(opus.is_voiceless(packet) for packet in spoken)
+    assert opus.is_voiceless(opus.silence())
+
+
+@pytest.mark.parametrize(
+    ("packet", "voiceless"),
+    [
+        (b"\x78\x7f\xff", True),  # hybrid, one flag
+        (b"\x78\x80\x00", False),
+        (b"\x10\x3f\x00", True),  # SILK, 40 ms: two flags
+        (b"\x10\x40\x00", False),
+        (b"\x18\x1f\x00", True),  # SILK, 60 ms: three
+        (b"\x18\x20\x00", False),
+        (b"\x7c\x00\x00", False),  # stereo
+        (b"\x79\x00\x00", False),  # two frames
+        (b"\xf8\x00\x00", False),  # CELT does not tell
+        (b"\x78", False),
+        (b"", False),
+    ],
+)
+def test_only_what_says_so_is_voiceless(packet: bytes, voiceless: bool) -> None:
+    assert opus.is_voiceless(packet) == voiceless
 
 
 def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ one byte, two samples, one tick of the clock. So its packets fit the slots of G.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import G722
@@ -19,24 +20,40 @@ BIT_RATE: Final = 64000
 FRAME_BYTES: Final = 160
 
 Pcm = NDArray[np.int16]
+Bytes = NDArray[np.uint8]
 
 
 class Encoder:
     def __init__(self) -> None:
-        self._codec = G722.G722(RATE, BIT_RATE)
+        self.codec = G722.G722(RATE, BIT_RATE)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """(S,) int16 samples, S even → S / 2 bytes."""
-        return bytes(self._codec.encode(np.ascontiguousarray(pcm)))
+        """(S,) int16 samples, S even, contiguous → S / 2 bytes."""
+        return bytes(self.codec.encode(pcm))
 
 
 class Decoder:
     def __init__(self) -> None:
-        self._codec = G722.G722(RATE, BIT_RATE)
+        self.codec = G722.G722(RATE, BIT_RATE)
 
     def decode(self, payload: bytes) -> Pcm:
         """N bytes → (2 N,) int16 samples."""
-        return np.frombuffer(self._codec.decode(payload), np.int16)
+        return np.frombuffer(self.codec.decode(payload), np.int16)
+
+
+def decode_each(decoders: Sequence[Decoder], payload: bytes, size: int) -> Pcm:
+    """One piece of ``size`` bytes for each of the decoders, in order → (A, 2 size) samples."""
+    pieces = [
+        decoder.codec.decode(payload[at : at + size])
+        for decoder, at in zip(decoders, range(0, len(payload), size), strict=True)
+    ]
+    return np.frombuffer(b"".join(pieces), np.int16).reshape(-1, 2 * size)
+
+
+def encode_each(encoders: Sequence[Encoder], pcm: Sequence[Pcm]) -> Bytes:
+    """One frame for each of the encoders, (S,) contiguous → (A, S / 2) bytes."""
+    pieces = [encoder.codec.encode(frame) for encoder, frame in zip(encoders, pcm, strict=True)]
+    return np.frombuffer(b"".join(pieces), np.uint8).reshape(len(pieces), -1)
 
 
 SILENCE: Final = bytes((0xFA, 0xFE)) * (FRAME_BYTES // 2)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
 from ctypes.util import find_library
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,9 +101,14 @@ def _declared(lib: ctypes.CDLL) -> ctypes.CDLL:
     return lib
 
 
+def reason(result: int) -> str:
+    """What a negative result of the library means."""
+    return str(library().opus_strerror(result).decode())
+
+
 def _checked(result: int) -> int:
     if result < 0:
-        raise MediaError(f"libopus: {library().opus_strerror(result).decode()}")
+        raise MediaError(f"libopus: {reason(result)}")
     return result
 
 
@@ -114,30 +120,27 @@ class Encoder:
         self._encode = lib.opus_encode
         self._size = lib.opus_encoder_get_size(_MONO)
         self._state = ctypes.create_string_buffer(self._size)
-        self._at = ctypes.addressof(self._state)
-        _checked(lib.opus_encoder_init(self._at, RATE, _MONO, _APPLICATION_VOIP))
+        self.at = ctypes.addressof(self._state)
+        """Its address, for :func:`encode_each`."""
+        _checked(lib.opus_encoder_init(self.at, RATE, _MONO, _APPLICATION_VOIP))
         for option, value in (
             (_SET_BITRATE, bit_rate),
             (_SET_COMPLEXITY, COMPLEXITY),
             (_SET_INBAND_FEC, 1),
             (_SET_LOSS, EXPECTED_LOSS),
         ):
-            _checked(lib.opus_encoder_ctl(ctypes.c_void_p(self._at), option, ctypes.c_int(value)))
+            _checked(lib.opus_encoder_ctl(ctypes.c_void_p(self.at), option, ctypes.c_int(value)))
 
     def encode(self, pcm: Pcm, out: NDArray[np.uint8]) -> int:
         """(960,) int16, contiguous → bytes written into ``out``, (:data:`MAX_PACKET`,) or longer, contiguous."""
-        return _checked(self._encode(self._at, pcm.ctypes.data, FRAME, out.ctypes.data, MAX_PACKET))
-
-    def encode_at(self, pcm: int, out: int) -> int:
-        """The same with addresses: asking an array for its address takes longer than a call."""
-        return _checked(self._encode(self._at, pcm, FRAME, out, MAX_PACKET))
+        return _checked(self._encode(self.at, pcm.ctypes.data, FRAME, out.ctypes.data, MAX_PACKET))
 
     def clone(self) -> Encoder:
         """Another encoder that goes on from exactly here: whoever decoded this one's packets may go over to it."""
         twin = object.__new__(Encoder)
         twin._encode, twin._size = self._encode, self._size
         twin._state = ctypes.create_string_buffer(self._state.raw, self._size)
-        twin._at = ctypes.addressof(twin._state)
+        twin.at = ctypes.addressof(twin._state)
         return twin
 
 
@@ -148,52 +151,87 @@ class Decoder:
         lib = library()
         self._decode = lib.opus_decode
         self._state = ctypes.create_string_buffer(lib.opus_decoder_get_size(_MONO))
-        self._at = ctypes.addressof(self._state)
-        _checked(lib.opus_decoder_init(self._at, RATE, _MONO))
+        self.at = ctypes.addressof(self._state)
+        """Its address, for :func:`decode_each`."""
+        _checked(lib.opus_decoder_init(self.at, RATE, _MONO))
 
     def decode(self, packet: bytes, out: Pcm) -> int:
         """A packet → samples written into ``out`` ((5760,) int16, contiguous). Raises MediaError: it is no Opus."""
-        return _checked(self._decode(self._at, packet, len(packet), out.ctypes.data, out.size, 0))
-
-    def decode_at(self, packet: bytes, out: int, size: int) -> int:
-        """The same with the address of ``size`` samples: asking an array for its address takes longer than a call."""
-        return _checked(self._decode(self._at, packet, len(packet), out, size, 0))
+        return _checked(self._decode(self.at, packet, len(packet), out.ctypes.data, out.size, 0))
 
     def conceal(self, samples: int, out: Pcm) -> int:
         """What may have been lost: a whole number of 2.5 ms."""
-        return _checked(self._decode(self._at, None, 0, out.ctypes.data, samples, 0))
+        return _checked(self._decode(self.at, None, 0, out.ctypes.data, samples, 0))
 
     def recover(self, packet: bytes, samples: int, out: Pcm) -> int:
         """What was lost right before ``packet``, from the redundancy in it, concealed as far as there is none."""
-        return _checked(self._decode(self._at, packet, len(packet), out.ctypes.data, samples, 1))
+        return _checked(self._decode(self.at, packet, len(packet), out.ctypes.data, samples, 1))
 
     def reset(self) -> None:
         """As new."""
-        _checked(library().opus_decoder_ctl(ctypes.c_void_p(self._at), _RESET_STATE))
+        _checked(library().opus_decoder_ctl(ctypes.c_void_p(self.at), _RESET_STATE))
 
 
-_SILK_SLOTS = (1, 2, 4, 6)
+Decoding: TypeAlias = tuple[int, int, bytes | None, bytes, int]
+"""Number of the result, address of a decoder (:attr:`Decoder.at`), a packet for it to hear first, of which nothing is
+kept, a packet of 20 ms, address of 960 samples.
+"""
+Encoding: TypeAlias = tuple[int, int, int, int]
+"""Number of the result, address of an encoder, of 960 samples, and of :data:`MAX_PACKET` bytes."""
 
 
-def packet_slots(first: int, second: int, size: int) -> int:
-    """10 ms slots in a packet, from its first two bytes (RFC 6716 §3.1, §3.2); 0: malformed, or not whole slots."""
-    if not 0 < size <= MAX_RECEIVED:
-        return 0
-    config, code = first >> 3, first & 3
-    if config < 12:
-        quarters = 4 * _SILK_SLOTS[config & 3]
-    elif config < 16:
-        quarters = 4 << (config & 1)
-    else:
-        quarters = 1 << (config & 3)
-    if code == 3:
-        if size < 2:
-            return 0
-        frames = second & 63
-    else:
-        frames = 1 if code == 0 else 2
-    total = quarters * frames
-    return total // 4 if total % 4 == 0 and 0 < total <= 4 * MAX_SLOTS else 0
+def decode_each(tasks: Iterator[Decoding], results: list[int]) -> None:
+    """Decode until ``tasks`` have run out, which other threads may take from too: each is 960, or an error's number.
+
+    All that stands between two calls of the library is in these few lines, for it is paid for every frame.
+    """
+    decode = library().opus_decode
+    for number, decoder, before, packet, out in tasks:
+        if before is not None:
+            decode(decoder, before, len(before), out, FRAME, 0)
+        results[number] = decode(decoder, packet, len(packet), out, FRAME, 0)
+
+
+def encode_each(tasks: Iterator[Encoding], results: list[int]) -> None:
+    """Encode until ``tasks`` have run out, as :func:`decode_each`: each result is the bytes of a payload."""
+    encode = library().opus_encode
+    for number, encoder, pcm, out in tasks:
+        results[number] = encode(encoder, pcm, FRAME, out, MAX_PACKET)
+
+
+def _quarters() -> NDArray[np.int64]:
+    """(32,) 2.5 ms in a frame of each configuration (RFC 6716 §3.1)."""
+    silk, hybrid, celt = (4, 8, 16, 24) * 3, (4, 8) * 2, (1, 2, 4, 8) * 4
+    return np.array(silk + hybrid + celt, np.int64)
+
+
+_QUARTERS = _quarters()
+_FRAMES = np.array([1, 2, 2, 0], np.int64)
+"""In a packet of each code (RFC 6716 §3.2), but for code 3, which has its own count."""
+
+
+def packet_slots(first: NDArray[np.uint8], second: NDArray[np.uint8], size: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(P,) 10 ms slots in packets, from their first two bytes and sizes; 0: malformed, or not whole slots."""
+    code = first & 3
+    frames = np.where(code == 3, np.where(size >= 2, second & 63, 0), _FRAMES[code])
+    total = _QUARTERS[first >> 3] * frames
+    whole = (total % 4 == 0) & (total <= 4 * MAX_SLOTS) & (size > 0) & (size <= MAX_RECEIVED)
+    return np.where(whole, total // 4, 0)
+
+
+_SILK_CONFIGS = 16
+_SILK_FRAMES = (1, 1, 2, 3) * 3 + (1, 1) * 2
+
+
+def is_voiceless(packet: bytes) -> bool:
+    """Whether its sender has marked all of a packet as holding no voice.
+
+    Mono packets of one frame with a SILK layer begin with a flag for every 20 ms (RFC 6716 §4.2.3); no other tells.
+    """
+    if len(packet) < 2:
+        return False
+    config, stereo_or_more = packet[0] >> 3, packet[0] & 7
+    return config < _SILK_CONFIGS and not stereo_or_more and packet[1] >> 8 - _SILK_FRAMES[config] == 0
 
 
 @cache

@@ -1,0 +1,175 @@
+"""One leg's G.722 or Opus where it is not simply one packet of 20 ms after the other: gaps, odd durations, changes of
+the delay. What is regular passes it by, many legs at once (:mod:`mixminus.media.wideband`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixminus.errors import MediaError
+from mixminus.media.codecs import g722, opus
+from mixminus.media.state import NEVER
+
+Pcm = NDArray[np.int16]
+
+Work: TypeAlias = Callable[[], None]
+"""Takes tasks from an iterator until none is left; may be called by several threads at once."""
+Run: TypeAlias = Callable[[Work, int], None]
+"""Has work done, on as many threads as so many tasks are worth; back when all are done."""
+
+KEPT: Final = 128
+"""Packets of a leg kept: what the ring can refer to, and more."""
+FADE_SLOTS: Final = 6
+"""Concealed slots (10 ms) until silence."""
+AHEAD_SLOTS: Final = 6
+"""How far behind a gap the packet may begin that is looked into for redundancy."""
+_PROBE: Final = 25
+"""Packets (0.5 s) after which one is decoded even though its sender says that it holds no voice."""
+_FADE: Final = np.linspace(1, 0, FADE_SLOTS + 1, dtype=np.float32)
+
+
+class Piece(NamedTuple):
+    """What there is for one slot: a payload, and which of its slots this is."""
+
+    payload: bytes
+    part: int
+
+
+def on_this_thread(work: Work, tasks: int) -> None:
+    """:data:`Run` without other threads."""
+    work()
+
+
+class G722Stream:
+    """Plays one leg's G.722. A gap is filled with the last 10 ms, fading."""
+
+    slot: Final = g722.RATE // 100
+
+    def __init__(self) -> None:
+        self.used = 0
+        """Tick of the last use."""
+        self.decoder = g722.Decoder()
+        self._last: Pcm = np.zeros(self.slot, np.int16)
+        self._run = 0
+
+    def restart(self) -> None:
+        self.decoder = g722.Decoder()
+        self._last = np.zeros(self.slot, np.int16)
+
+    def played(self, pcm: Pcm) -> None:
+        """These samples were decoded and played."""
+        self._last, self._run = pcm[pcm.size - self.slot :], 0
+
+    def play(self, first: int, pieces: Sequence[Piece | None], ahead: tuple[bytes, int] | None, out: Pcm) -> None:
+        """Fill ``out`` with slots ``first`` and on; None in ``pieces`` is missing. ``ahead`` is of no use here."""
+        for number, piece in enumerate(pieces):
+            sound = out[number * self.slot : (number + 1) * self.slot]
+            if piece is not None:
+                self.played(self.decoder.decode(piece.payload))
+                sound[:] = self._last
+            elif self._run < FADE_SLOTS:
+                ramp = np.linspace(_FADE[self._run], _FADE[self._run + 1], self.slot, dtype=np.float32)
+                sound[:] = np.rint(self._last * ramp)
+                self._run += 1
+            else:
+                sound[:] = 0
+
+
+class OpusStream:
+    """Plays one leg's Opus: packets of any duration; gaps by redundancy of the next packet, else by concealment."""
+
+    slot: Final = opus.SLOT
+
+    def __init__(self) -> None:
+        self.used = 0
+        """Tick of the last use."""
+        self.decoder = opus.Decoder()
+        self.rested: bytes | None = None
+        """The last packet, if it was not decoded."""
+        self._rests = 0
+        self._last = b""
+        self._packets: list[tuple[int, bytes]] = [(-1, b"")] * KEPT
+        self._count = 0
+        self._sound: Pcm = np.zeros(opus.SLOT * opus.MAX_SLOTS, np.int16)
+        self._from = self._until = NEVER
+        """Slots that ``_sound`` holds."""
+        self._run = 0
+
+    def restart(self) -> None:
+        self.decoder.reset()
+        self._from = self._until = NEVER
+        self.rested = None
+
+    def keep(self, packet: bytes) -> int:
+        """Keep a packet until it is played; its number."""
+        number = self._count
+        self._count = (number + 1) % (1 << 32)
+        self._packets[number % KEPT] = (number, packet)
+        return number
+
+    def packet(self, number: int) -> bytes | None:
+        """The packet of a ticket, unless a flood has pushed it out."""
+        known, packet = self._packets[number % KEPT]
+        return packet if known == number else None
+
+    def rests(self, packet: bytes) -> bool:
+        """Whether this packet of a leg that is silent may stay undecoded, for it will be silence too: the very packet
+        that was silence before, or one whose sender heard no voice. The last is looked into now and then.
+        """
+        self._rests += 1
+        if packet != self._last and (self._rests % _PROBE == 0 or not opus.is_voiceless(packet)):
+            self._rests = 0
+            return False
+        self.rested = packet
+        return True
+
+    def played(self, packet: bytes) -> None:
+        """This packet, of 20 ms, was decoded and played."""
+        self._last, self.rested, self._run = packet, None, 0
+
+    def play(self, first: int, pieces: Sequence[Piece | None], ahead: tuple[bytes, int] | None, out: Pcm) -> None:
+        """Fill ``out`` with slots ``first`` and on; None in ``pieces`` is missing.
+
+        ``ahead``: the next packet there is, and the slot with which it begins.
+        """
+        for number, piece in enumerate(pieces, first):
+            at = number - first
+            sound = out[at * self.slot : (at + 1) * self.slot]
+            if piece is not None and self._decoded(number - piece.part, piece.payload, number):
+                self._run = 0
+            elif not self._from <= number < self._until and (piece is not None or not self._recovered(number, ahead)):
+                self._conceal(sound)
+                continue
+            begin = (number - self._from) * self.slot
+            sound[:] = self._sound[begin : begin + self.slot]
+
+    def _decoded(self, start: int, packet: bytes, number: int) -> bool:
+        """Have the packet that begins in slot ``start`` decoded; whether it reaches to slot ``number``."""
+        if self._from != start:
+            try:
+                samples = self.decoder.decode(packet, self._sound)
+            except MediaError:
+                return False
+            self._from, self._until = start, start + samples // self.slot
+        return number < self._until
+
+    def _recovered(self, number: int, ahead: tuple[bytes, int] | None) -> bool:
+        if ahead is None or not 0 < ahead[1] - number <= AHEAD_SLOTS:
+            return False
+        try:
+            samples = self.decoder.recover(ahead[0], (ahead[1] - number) * self.slot, self._sound)
+        except MediaError:
+            return False
+        self._from, self._until = number, number + samples // self.slot
+        return True
+
+    def _conceal(self, sound: Pcm) -> None:
+        if self._run < FADE_SLOTS:
+            self.decoder.conceal(self.slot, sound)
+            self._run += 1
+        else:
+            sound[:] = 0
