@@ -4,10 +4,11 @@ from typing import get_args
 
 import pytest
 
+from mixminus import settings as settings_module
 from mixminus.errors import ConfigurationError
 from mixminus.recording.layouts import LAYOUTS, wanted
 from mixminus.recording.rendering import Format
-from mixminus.settings import load
+from mixminus.settings import Settings, load
 
 
 def renderings(text: str, tracks: str = "all") -> tuple[str, ...]:
@@ -33,3 +34,11 @@ def test_what_would_never_be_recorded_is_refused_at_start(text: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"{text} needs a track for each voice; set record_tracks"):
         renderings(f"flac:mono,{text}", tracks="mix")
     assert renderings("flac:mono", tracks="mix") == ("flac:mono",)
+
+
+@pytest.mark.parametrize(("asked", "processors", "workers"), [(0, 1, 1), (0, 2, 1), (0, 8, 7), (0, 500, 64), (3, 1, 3)])
+def test_there_is_a_media_worker_for_each_processor_but_one_unless_told_otherwise(
+    asked: int, processors: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "processors", lambda: processors)
+    assert Settings(workers=asked).media_workers == workers

@@ -26,6 +26,7 @@ from pydantic import (
 from mixminus.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "MIXMINUS_"
+MOST_WORKERS = 64
 
 
 def _endpoint(value: str) -> str:
@@ -72,7 +73,13 @@ def _listed_if_any(value: object) -> object:
 
 
 HostPort = Annotated[str, AfterValidator(_endpoint)]
+HostPortIfAny = Annotated[str, AfterValidator(lambda value: _endpoint(value) if value else value)]
 PortRange = Annotated[str, AfterValidator(_port_range)]
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def split_host_port(value: str) -> tuple[str, int]:
@@ -90,7 +97,9 @@ class Trunk(_Table):
 
     name: str = Field(description="For logs and errors.")
     address: HostPort = Field(description="The carrier's SIP address, HOST:PORT.")
-    transport: Literal["udp", "tcp"] = Field("udp", description="How to reach it.")
+    transport: Literal["udp", "tcp", "tls"] = Field(
+        "udp", description="How to reach it; over tls its certificate must be for the host of address."
+    )
     prefix: str = Field("", description="Numbers beginning with this go here; empty takes all.")
     username: str = Field("", description="Digest user; empty means no authentication.")
     password: str = Field("", description="Digest password.")
@@ -160,7 +169,9 @@ class Settings(_Table):
         ("opus", "g722", "pcmu", "pcma"),
         description="Codecs of calls, the best first; between pcmu and pcma the caller's own order decides.",
     )
-    workers: int = Field(1, ge=1, le=64, description="Media worker processes.")
+    workers: int = Field(
+        0, ge=0, le=MOST_WORKERS, description="Media worker processes. 0: one for each processor but one."
+    )
     dev: bool = Field(False, description="Callbacks and fetches may go to loopback and private addresses.")
     auth_id: str = Field(
         "",
@@ -177,6 +188,19 @@ class Settings(_Table):
         None, description="Certificate chain for tls, PEM. Empty: one is issued by the authority in the data folder."
     )
     tls_key: Path | None = Field(None, description="Private key of tls_cert, PEM. Empty: it is in tls_cert.")
+    sip_tls: HostPortIfAny = Field(
+        "", description="Address of SIP over TLS (sips), usually on port 5061. Empty: none is taken."
+    )
+    sip_tls_cert: Path | None = Field(
+        None,
+        description="Certificate chain for sip_tls, PEM, for sip_domain. Empty: one is issued by the authority in the "
+        "data folder.",
+    )
+    sip_tls_key: Path | None = Field(None, description="Private key of sip_tls_cert, PEM. Empty: it is in that file.")
+    sip_tls_ca: Path | None = Field(
+        None,
+        description="Authorities of the phones and trunks that are called over TLS, PEM. Empty: the system's.",
+    )
     media_host: str = Field("", description="Address written into SDP, when it differs from the SIP host (NAT).")
     sip_domain: str = Field("", description="Realm and domain of registered endpoints. Empty: the SIP host.")
     default_answer_url: str = Field(
@@ -184,6 +208,9 @@ class Settings(_Table):
     )
     default_answer_method: Literal["GET", "POST"] = Field("POST", description="How default_answer_url is fetched.")
     callback_retry_hours: float = Field(24.0, ge=0, description="How long an undelivered callback is tried again.")
+    callback_log_days: int = Field(
+        30, ge=0, description="Days for which the log knows a callback that was delivered or given up. 0: for ever."
+    )
     record_tracks: Literal["mix", "all"] = Field(
         "mix",
         description="What multiparty recordings keep for other renderings: the mix, or also a track for each voice.",
@@ -254,6 +281,11 @@ class Settings(_Table):
         if beyond and info.data.get("record_tracks") == "mix":
             raise ValueError(f'{beyond[0]} needs a track for each voice; set record_tracks = "all"')
         return value
+
+    @property
+    def media_workers(self) -> int:
+        """Media worker processes there will be: those asked for, else one for each processor but one, at least one."""
+        return self.workers or min(MOST_WORKERS, max(1, processors() - 1))
 
     @property
     def rtp_range(self) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import typer
 from mixminus import __version__
 from mixminus.cli.recordings import recordings
 from mixminus.errors import ConfigurationError
+from mixminus.settings import MOST_WORKERS
 
 app = typer.Typer(
     name="mixminus",
@@ -39,7 +40,13 @@ Data = Annotated[
     typer.Option(metavar="DIR", help="Database, spool and recordings. [./mixminus-data] (MIXMINUS_DATA)"),
 ]
 Workers = Annotated[
-    int | None, typer.Option(metavar="N", help="Media worker processes. [1] (MIXMINUS_WORKERS)", min=1, max=64)
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Media worker processes; 0: one for each processor but one. [0] (MIXMINUS_WORKERS)",
+        min=0,
+        max=MOST_WORKERS,
+    ),
 ]
 Dev = Annotated[
     bool | None,

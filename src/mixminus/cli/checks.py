@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mixminus.media.sharing import pool_size
 from mixminus.settings import Settings, split_host_port
+from mixminus.settings import processors as usable_processors
 
 GIB = 1 << 30
 _SPOOL_BYTES_PER_HOUR = 8000 * 2 * 3600
@@ -104,7 +106,8 @@ def media_ports(settings: Settings) -> Finding:
     """Whether the range has as many free UDP ports as the workers will open."""
     host = split_host_port(settings.sip)[0]
     low, high = settings.rtp_range
-    wanted = settings.rtp_pool * settings.workers
+    workers = settings.media_workers
+    wanted = pool_size(workers, settings.rtp_pool) * workers
     free = 0
     for number in range(low, high + 1):
         free += _can_bind(host, number)
@@ -173,13 +176,15 @@ def open_files(settings: Settings) -> Finding:
     except ImportError:
         return Finding("open files", "ok", "no limit known on this system")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 512 + settings.rtp_pool * settings.workers
-    if soft < wanted:
-        return Finding("open files", "block", f"limit {soft}, {wanted} needed", f"ulimit -n {max(4096, wanted)}")
-    if soft < 4096:
+    workers = settings.media_workers
+    wanted = 512 + pool_size(workers, settings.rtp_pool) * workers**2
+    most = max(soft, hard)  # the server raises the one to the other
+    if most < wanted:
+        return Finding("open files", "block", f"limit {most}, {wanted} needed", f"ulimit -n {max(4096, wanted)}")
+    if most < 4096:
         advice = "ulimit -n 4096, or LimitNOFILE=4096 in the service unit"
-        return Finding("open files", "warn", f"limit {soft} (at most {hard}): few calls at once", advice)
-    return Finding("open files", "ok", f"limit {soft}")
+        return Finding("open files", "warn", f"limit {most}: few calls at once", advice)
+    return Finding("open files", "ok", f"limit {most}")
 
 
 def receive_buffer() -> Finding:
@@ -195,11 +200,11 @@ def receive_buffer() -> Finding:
 
 
 def processors(settings: Settings) -> Finding:
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if settings.workers > count:
-        detail = f"{settings.workers} media workers on {count} processor(s)"
+    count, workers = usable_processors(), settings.media_workers
+    if workers > count:
+        detail = f"{workers} media workers on {count} processor(s)"
         return Finding("processors", "warn", detail, f"set --workers to {max(1, count - 1)}")
-    return Finding("processors", "ok", f"{count} for {settings.workers} media worker(s)")
+    return Finding("processors", "ok", f"{count} for {workers} media worker(s)")
 
 
 def clock(sleep: Callable[[float], None] = time.sleep) -> Finding:

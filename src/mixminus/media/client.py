@@ -23,7 +23,7 @@ from mixminus.media.batch import parse_host
 from mixminus.media.endpoint import Spawn, WorkerEndpoint, spawn_worker
 from mixminus.media.leg_taps import LegTaps
 from mixminus.media.mirror import Mirror
-from mixminus.media.ports import open_pools
+from mixminus.media.ports import open_pools, raise_file_limit
 from mixminus.media.protocol import (
     Address,
     CloseLeg,
@@ -122,6 +122,7 @@ class MediaClient:
 
     async def start(self) -> None:
         """Open the ports and start the workers. Raises ConfigurationError (ports) or MediaError (a worker)."""
+        raise_file_limit()
         size = pool_size(self._workers, self._pool)
         pools = open_pools(self._host, self._ports, workers=self._workers, size=size)
         every, shared = share(pools)

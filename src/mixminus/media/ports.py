@@ -33,6 +33,19 @@ _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_PROBE = 3
 
 
+def raise_file_limit() -> None:
+    """Let this process and those it starts open as many files as the system allows them: each worker has a socket on
+    every port.
+    """
+    try:
+        import resource
+    except ImportError:
+        return  # not a system with such limits
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems name no number that they would take
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def open_pools(host: str, ports: tuple[int, int], *, workers: int, size: int) -> list[list[socket.socket]]:
     """Bind ``size`` UDP sockets for each worker on ``host``, from the range ``ports`` (both ends included).
 

@@ -89,6 +89,8 @@ class _Parts(Collector):
                 if value is not None:
                     family.add_metric([str(index)], value)
             yield family
+        crossings = self._server.media.counters.crossings
+        yield _counter("mixminus_media_leg_crossings", "Legs that went from one media worker to another", crossings)
         yield _counter("mixminus_media_worker_restarts", "Media workers replaced", sum(self._server.media.restarts()))
 
     def _sip(self) -> Iterable[Metric]:

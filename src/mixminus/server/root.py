@@ -26,7 +26,6 @@ from mixminus.calls.service import Service
 from mixminus.clock import Clock, SystemClock
 from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
-from mixminus.intercept.certificate import server_certificate
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
 from mixminus.outbound.client import OutboundClient
@@ -51,12 +50,14 @@ from mixminus.server.ground import (
     write_private,
 )
 from mixminus.server.observe import Observed, routes
+from mixminus.server.tls import follow_all, http_certificate, sip_certificate, sip_listener, sip_trust
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sounds.cache import SoundFolder
 from mixminus.sounds.library import Limits, SoundLibrary
 from mixminus.sounds.speech import Speaker, find_engine
 from mixminus.store.db import Store
+from mixminus.store.pruning import CallbackLog
 from mixminus.store.rows import MetaRow
 from mixminus.store.transaction import Transaction
 from mixminus.webhooks.deliver import Deliverer
@@ -161,6 +162,7 @@ class Server:
         sweeping = asyncio.create_task(self.renderings.sweep(settings.master_days), name="masters")
         self._closing.push_async_callback(cancel, sweeping)
         self.keeper.tidy = lambda: self.recorder.tidy(self.store)
+        self.keeper.prune = CallbackLog(self.store, settings.callback_log_days).prune
         keeping = asyncio.create_task(self.keeper.run(), name="keeper")
         self._closing.push_async_callback(cancel, keeping)
         secret = await self.store.meta(SECRET_META)
@@ -185,7 +187,7 @@ class Server:
         return MediaClient(
             host=host,
             ports=settings.rtp_range,
-            workers=settings.workers,
+            workers=settings.media_workers,
             pool=settings.rtp_pool,
             advertised_host=settings.media_host,
             on_event=self._media_event,
@@ -271,6 +273,7 @@ class Server:
         settings = self.settings
         host, port = split_host_port(settings.sip)
         self.domain = settings.sip_domain or settings.media_host or host
+        self._sip_certificate = sip_certificate(settings, self.clock.now().wall)
         self.sip = SipEndpoint(
             mint=self.mint,
             clock=self.clock,
@@ -279,10 +282,13 @@ class Server:
             realm=self.domain,
             session_expires=settings.session_expires,
             user_agent=f"mixminus/{__version__}",
+            tls=sip_listener(settings, self._sip_certificate),
+            trust=sip_trust(settings),
         )
         bound_host, bound_port = await self.sip.start(host, port)
         self._closing.push_async_callback(self.sip.stop)
-        self.sip_address = f"{bound_host}:{bound_port}"
+        self.sip_address = format_host_port(bound_host, bound_port)
+        self.sip_tls_address = format_host_port(*self.sip.tls_address) if self.sip.tls_address else ""
         self.lines = SipLines(
             endpoint=self.sip, ports=self.media, mint=self.mint, domain=self.domain, find_route=self._find_route
         )
@@ -290,6 +296,8 @@ class Server:
     def _find_route(self, to: str) -> Route | NoRoute:
         port = self.sip_address.rpartition(":")[2]
         domains = {f"{self.domain}:{port}", self.sip_address, PLIVO_PHONE_DOMAIN}
+        if self.sip_tls_address:
+            domains |= {self.sip_tls_address, f"{self.domain}:{self.sip_tls_address.rpartition(':')[2]}"}
         if port == "5060" or self.settings.sip_domain:
             domains.add(self.domain)
         return find_route(
@@ -354,9 +362,14 @@ class Server:
         )
         app = create_app(ports, extra_routes=routes(self._observed, self))
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
-        certificate = server_certificate(self.settings, self.clock.now().wall)
+        certificate = http_certificate(self.settings, self.clock.now().wall)
         if certificate is not None:
-            config.ssl_certfile, config.ssl_keyfile = certificate
+            config.ssl_certfile = certificate.chain
+            config.load()
+            config.ssl = certificate.context
+        shown = [each for each in (certificate, self._sip_certificate) if each is not None]
+        if shown:
+            self._closing.push_async_callback(cancel, asyncio.create_task(follow_all(shown), name="certificates"))
         self._http = self._make_http(config)
         self._serving = asyncio.create_task(self._http.serve(sockets=[listener]), name="http")
         self._closing.push_async_callback(self._stop_http)
@@ -377,6 +390,7 @@ class Server:
         content = {
             "http": self.http_address,
             "sip": self.sip_address,
+            "sip_tls": self.sip_tls_address,
             "tls": self.settings.tls,
             "pid": os.getpid(),
             "auth_id": self.account.id,
