@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from media.kit import Peer, Studio, tone
+from media.kit import RATES, TYPES, Peer, Studio, tone
 from mixminus.media import protocol
 from mixminus.media.batch import unpack_address
 from mixminus.media.reports import EVERY
@@ -18,9 +18,9 @@ SECOND = 50
 class Line:
     """A leg with reports, alone with a listener."""
 
-    def __init__(self, *, rtcp_port: int = 4000, media_timeout: float = 0.0) -> None:
+    def __init__(self, *, rtcp_port: int = 4000, media_timeout: float = 0.0, codec: protocol.Codec = "PCMU") -> None:
         self.studio = Studio()
-        self.peer = Peer("talker", ("127.0.0.9", 4000), ssrc=77)
+        self.peer = Peer("talker", ("127.0.0.9", 4000), codec, ssrc=77)
         self.studio.add(self.peer)
         self.studio.apply(
             protocol.OpenLeg(
@@ -28,13 +28,16 @@ class Line:
                 "room",
                 self.peer.port,
                 self.peer.address,
+                codec,
+                TYPES[codec],
+                dtmf_clock=48000 if codec == "opus" else 8000,
                 talk=1,
                 hear=1,
                 rtcp=("127.0.0.9", rtcp_port),
                 media_timeout=media_timeout,
             )
         )
-        self.sound = tone(440, 5000)
+        self.sound = tone(440, 5000, rate=RATES[codec])
         self.said = 0
         self.reports: list[tuple[protocol.Address, Report]] = []
 
@@ -91,6 +94,63 @@ def test_sender_time_and_timestamp_are_of_one_moment() -> None:
     (_, first), (_, second) = line.reports[-2:]
     assert first.ntp is not None and second.ntp is not None
     assert (second.ntp - first.ntp) / 2**32 == pytest.approx((second.timestamp - first.timestamp) / 8000, abs=1e-6)
+
+
+CLOCKS = {"PCMU": 8000, "G722": 8000, "opus": 48000}
+"""Of time stamps: that of G.722 is 8 kHz though it is sampled at 16 (RFC 3551 §4.5.2)."""
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "G722", "opus"])
+def test_what_was_sent_is_told_on_the_clock_and_in_the_bytes_of_the_codec(codec: protocol.Codec) -> None:
+    line = Line(codec=codec)
+    line.studio.join("speaker", codec=codec)
+    for _ in range(3 * EVERY):
+        line.studio.tick({"speaker": line.sound[line.studio.ticks]})
+        for data, _, _ in line.studio.engine.reports():
+            (report,) = parse_compound(data)
+            last = line.peer.headers[-1]
+            assert report.ntp == ntp_time(line.studio.now - TICK_NS)
+            assert report.timestamp == last.timestamp, "of the packet of this very tick"
+            assert report.packets == len(line.peer.headers)
+            assert report.octets == sum(map(len, line.peer.payloads))
+            line.reports.append((line.peer.address, report))
+    (_, first), (_, second) = line.reports[-2:]
+    assert first.ntp is not None and second.ntp is not None
+    seconds = (second.ntp - first.ntp) / 2**32
+    assert (second.timestamp - first.timestamp) % 2**32 / seconds == pytest.approx(CLOCKS[codec])
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "G722", "opus"])
+def test_jitter_is_that_of_rfc_3550_on_the_clock_of_the_codec(codec: protocol.Codec) -> None:
+    """By the letter of its appendix A.8, arrivals known to the tick."""
+    line = Line(codec=codec)
+    clock, delays = CLOCKS[codec], [0, 1, 0, 2, 1, 0, 1, 3]
+    due: dict[int, list[tuple[int, bytes]]] = {}
+    expected, transit = 0.0, None
+    for tick in range(2 * EVERY):
+        due.setdefault(tick + delays[tick % 8], []).append((line.peer.timestamp, line.peer.packet(line.sound[tick])))
+        for timestamp, packet in due.pop(tick, []):
+            line.studio.deliver(line.peer, packet)
+            now = tick * clock // 50 - timestamp
+            expected += (abs(now - (now if transit is None else transit)) - expected) / 16
+            transit = now
+        line.studio.tick()
+        for data, _, _ in line.studio.engine.reports():
+            (report,) = parse_compound(data)
+            line.reports.append((line.peer.address, report))
+            assert report.blocks[0].jitter == pytest.approx(expected, abs=clock / 8000)
+    assert expected > clock / 100, "there was jitter to be told"
+    assert len(line.reports) == 2
+    assert line.stats.jitter_ms == pytest.approx(expected * 1000 / clock, abs=0.2)
+
+
+@pytest.mark.parametrize("codec", ["PCMU", "G722", "opus"])
+def test_jitter_that_the_peer_tells_is_on_the_clock_of_the_codec(codec: protocol.Codec) -> None:
+    line = Line(codec=codec)
+    line.run(5)
+    line.hear(Report(77, (Block(line.our_ssrc, 0.0, 0, 9, CLOCKS[codec] // 50, 0, 0),)))
+    line.run(1)
+    assert line.stats.far_jitter_ms == 20
 
 
 def test_the_sequence_of_a_long_call_keeps_its_wraps() -> None:

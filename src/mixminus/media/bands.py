@@ -235,6 +235,7 @@ class Bands:
                 rows = band.payloads(self._begin[band.rate], place)
                 payload_row[band.legs] = rows
                 length[band.legs] = self._length[rows]
+                self._state.excess[self._row[band.legs]] += self._length[rows] - FRAME
         return length
 
     def record(self, now_ns: int) -> None:

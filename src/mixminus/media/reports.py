@@ -132,8 +132,10 @@ class Reports:
             ssrc, sent = int(state.tx_ssrc[row]), int(state.sent[row])
             blocks = () if block is None else (block,)
             if sent != turn.sent:
-                turn.sent, stamp = sent, int(state.tx_timestamp[row])
-                report = rtcp.Report(ssrc, blocks, rtcp.ntp_time(now_ns), stamp, sent, sent * FRAME)
+                turn.sent, octets = sent, sent * FRAME + int(state.excess[row])
+                # Of what was sent in this tick, on the codec's clock; the next packet's is known already.
+                stamp = int(state.tx_timestamp[row] - state.tx_step[row])
+                report = rtcp.Report(ssrc, blocks, rtcp.ntp_time(now_ns), stamp, sent, octets)
             else:
                 report = rtcp.Report(ssrc, blocks)
             self._send(row, report, address)
@@ -154,13 +156,17 @@ class Reports:
             fraction_lost=rtcp.fraction_lost(due, unique - turn.unique),
             lost=expected - unique,
             highest=turn.highest,
-            jitter=int(state.jitter[row]),
+            jitter=int(state.jitter[row] * self._clocks(row)),
             last_report=turn.heard_ntp,
             delay=(now_ns - turn.heard_ns) * 65536 // 10**9 if turn.heard_ntp else 0,
         )
         loss = min(1.0, max(0.0, (never - turn.never_played) / due)) if due > 0 else 0.0
         turn.expected, turn.unique, turn.never_played = expected, unique, never
         return block, loss
+
+    def _clocks(self, row: int) -> int:
+        """Ticks of the clock of a leg's time stamps to one at 8 kHz: six for Opus, and one for G.722 (RFC 3551)."""
+        return int(self._state.tx_step[row]) // FRAME
 
     def _rate(self, row: int, turn: _Turn, loss: float, now_ns: int) -> list[Event]:
         """How others hear this leg, and how it hears them."""
@@ -230,7 +236,7 @@ class Reports:
             if block.ssrc != state.tx_ssrc[row]:
                 continue
             state.far_loss[row] = block.fraction_lost
-            state.far_jitter[row] = block.jitter
+            state.far_jitter[row] = block.jitter / self._clocks(row)
             trip = rtcp.round_trip_ms(block, rtcp.ntp_time(now_ns))
             if trip is not None:
                 # Arrival is known to the tick, and so on average 10 ms later than it was.

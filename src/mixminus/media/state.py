@@ -53,6 +53,7 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "tx_step": ((), np.uint32, FRAME),
     "tx_marker": ((), np.bool_, 1),
     "sent": ((), np.int64, 0),
+    "excess": ((), np.int64, 0),
     "started": ((), np.bool_, 0),
     "ssrc": ((), np.uint32, 0),
     "sequence": ((), np.uint16, 0),
@@ -143,6 +144,8 @@ class MediaState:
     tx_marker: NDArray[np.bool_]
     """The next packet is the first after a pause (RFC 3551 §4.1)."""
     sent: NDArray[np.int64]
+    excess: NDArray[np.int64]
+    """Bytes of payload sent beyond 160 a packet; below zero for Opus."""
 
     started: NDArray[np.bool_]
     """A stream has begun; the fields below mean something."""
@@ -199,7 +202,7 @@ class MediaState:
     far_loss: NDArray[np.float32]
     """Share of our packets the peer missed, lately."""
     far_jitter: NDArray[np.float32]
-    """Of our packets at the peer, samples."""
+    """Of our packets at the peer, samples at 8 kHz."""
     rating: NDArray[np.float32]
     """How others hear this leg, R of ITU-T G.107."""
     far_rating: NDArray[np.float32]
@@ -216,7 +219,7 @@ class MediaState:
     transit: NDArray[np.uint32]
     """Arrival minus timestamp of the last packet, samples."""
     jitter: NDArray[np.float32]
-    """RFC 3550 §6.4.1, samples."""
+    """RFC 3550 §6.4.1, samples at 8 kHz."""
 
     hangover: NDArray[np.int16]
     """Ticks for which the gate stays open."""
