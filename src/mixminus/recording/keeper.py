@@ -80,6 +80,8 @@ class Keeper:
         """Files that reached the store, since the start."""
         self.tidy: Callable[[], Awaitable[None]] = _nothing
         """Done at the begin of every round: what the calls have left behind."""
+        self.prune: Callable[[datetime], Awaitable[object]] = _nothing_now
+        """Done at the end of every round, given the time: what else grows old in the database."""
         self.trouble = ""
         """Why the last round was not all done; empty when it was."""
 
@@ -119,6 +121,7 @@ class Keeper:
                 await self.remove(row)
             await self._expire()
             await self._keep_all()
+            await self.prune(self._clock.now().wall)
         except StorageError as error:
             self._failed("looking for what is to be done", error)
         return not self.trouble
@@ -257,6 +260,10 @@ class Keeper:
 
 
 async def _nothing() -> None:
+    return
+
+
+async def _nothing_now(now: datetime) -> None:
     return
 
 

@@ -57,7 +57,7 @@ from mixminus.sounds.cache import SoundFolder
 from mixminus.sounds.library import Limits, SoundLibrary
 from mixminus.sounds.speech import Speaker, find_engine
 from mixminus.store.db import Store
-from mixminus.store.pruning import CallbackLog
+from mixminus.store.pruning import CallbackPruner
 from mixminus.store.rows import MetaRow
 from mixminus.store.transaction import Transaction
 from mixminus.webhooks.deliver import Deliverer
@@ -162,7 +162,7 @@ class Server:
         sweeping = asyncio.create_task(self.renderings.sweep(settings.master_days), name="masters")
         self._closing.push_async_callback(cancel, sweeping)
         self.keeper.tidy = lambda: self.recorder.tidy(self.store)
-        self.keeper.prune = CallbackLog(self.store, settings.callback_log_days).prune
+        self.keeper.prune = CallbackPruner(self.store, settings.callback_log_days).prune
         keeping = asyncio.create_task(self.keeper.run(), name="keeper")
         self._closing.push_async_callback(cancel, keeping)
         secret = await self.store.meta(SECRET_META)

@@ -425,6 +425,29 @@ class Queries(ABC):
         table = tables.attempts
         return await self._all(AttemptRow, table.c.outbox_id == outbox_id, table.c.started_at)
 
+    async def settled_callbacks(self, before: datetime, limit: int) -> tuple[str, ...]:
+        """Ids among the oldest ``limit`` callbacks that were settled before then; never the newest callback of all.
+
+        Rows are numbered as they are made, so that the old ones are found without an index of their own.
+        """
+        table = tables.outbox
+        newest = sa.select(sa.func.max(table.c.number)).scalar_subquery()
+        oldest = (
+            sa.select(table.c.id, table.c.done_at, table.c.state)
+            .where(table.c.number < newest)
+            .order_by(table.c.number)
+            .limit(limit)
+            .subquery()
+        )
+        statement = sa.select(oldest.c.id).where(oldest.c.state != "pending", oldest.c.done_at < before)
+        return tuple(row_id for (row_id,) in await self._execute(statement))
+
+    async def attempts_of(self, outbox_ids: Sequence[str]) -> tuple[str, ...]:
+        """Ids of all attempts at these callbacks."""
+        table = tables.attempts
+        statement = sa.select(table.c.id).where(table.c.outbox_id.in_(outbox_ids))
+        return tuple(row_id for (row_id,) in await self._execute(statement))
+
     async def _get(self, row_class: type[R], row_id: str) -> R | None:
         table = tables.TABLES[row_class]
         return await self._first(row_class, sa.select(table).where(table.c.id == row_id))
