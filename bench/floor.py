@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from mixminus.media.batch import DatagramBatch, PacketBatch
-from mixminus.media.loop import Schedule, prefer_this_process, sleeper
+from mixminus.media.loop import Schedule, prefer_this_thread, sleeper
 from mixminus.media.netio import open_netio
 
 ROWS = 8192
@@ -34,7 +34,7 @@ def main(fds: list[int]) -> None:
     packets, datagrams = PacketBatch(ROWS), DatagramBatch(ROWS, np.full((1, 160), 0xFF, np.uint8))
     datagrams.payload_length[:] = 160
     datagrams.address_length[:] = 16
-    prefer_this_process()
+    prefer_this_thread()
     sleep_until, schedule = sleeper(), Schedule(time.monotonic_ns())
     while True:
         sleep_until(schedule.due_ns)

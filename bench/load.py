@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
-from mixminus.media.loop import prefer_this_process, sleeper
+from mixminus.media.loop import prefer_this_thread, sleeper
 
 PHASES = 20
 PHASE_NS = 1_000_000
@@ -269,7 +269,7 @@ def main() -> None:
         print(sock.getsockname()[1], flush=True)
         plan = msgspec.json.decode(sys.stdin.buffer.readline(), type=Plan)
         load = Load(sock, plan)
-        prefer_this_process()
+        prefer_this_thread()
         before = time.process_time()
         load.run()
         print(msgspec.json.encode(load.result(time.process_time() - before)).decode(), flush=True)

@@ -241,22 +241,65 @@ def test_a_folder_that_cannot_be_made_is_a_failed_tap(made: list[SpoolWriter], t
     assert event.samples == 0
 
 
-def test_a_disk_that_hangs_costs_the_tap_not_the_tick_or_the_memory(made: list[SpoolWriter], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("load", "blamed"), [(0.5, "the disk is too slow"), (1.1, "its load is 110%")])
+def test_a_disk_that_hangs_costs_the_tap_not_the_tick_or_the_memory(
+    made: list[SpoolWriter], tmp_path: Path, load: float, blamed: str
+) -> None:
     hang = threading.Event()
 
     def open_spool(folder: Path, *, rate: int, now_ns: int, paused: bool) -> Spool:
         assert hang.wait(30)
         return Spool.open(folder, rate=rate, now_ns=now_ns, paused=paused)
 
-    writer = writer_of(made, open_spool, limit=10_000)
+    writer = SpoolWriter(open_spool, backlog_limit=10_000, load=lambda: load)
+    made.append(writer)
+    writer.start()
     tap = writer.open_tap(tap_into(tmp_path / "rec"), 0)
     for tick in range(1, 200):
         tap.write(ramp(160), tick * TICK)
     (event,) = wait_for(writer)
     assert isinstance(event, TapFailed)
-    assert "too slow" in event.reason
+    assert blamed in event.reason
     assert writer.backlog <= 10_000
     hang.set()
+
+
+def test_a_writer_that_falls_behind_costs_marked_gaps_and_no_recording(tmp_path: Path) -> None:
+    """Two taps, room for ten blocks, and a writer that gets its turn every 20 ticks: each second of it has a gap."""
+    writer = SpoolWriter(Spool.open, backlog_limit=10 * 320)
+    taps = [writer.open_tap(tap_into(tmp_path / name), 0) for name in ("a", "b")]
+    for tick in range(1, 201):
+        for tap in taps:
+            tap.write(np.full(160, tick, np.int16), tick * TICK)
+        if tick % 20 == 0:
+            writer.pump()
+    for tap in taps:
+        tap.close(200 * TICK)
+    writer.pump()
+    assert [type(event) for event in writer.events()] == [TapClosed, TapClosed]
+    for name in ("a", "b"):
+        told = read(tmp_path / name)
+        assert told.ended
+        assert told.samples == 200 * 160
+        assert [marker.samples for marker in told.markers] == [15 * 160] * 10
+        at = 0
+        for piece in told.pieces:
+            pcm = np.frombuffer(getattr(piece, "pcm", b""), np.int16)
+            assert np.array_equal(pcm, np.arange(at, at + len(pcm)) // 160 + 1)  # everything is where it was said
+            at += piece.samples
+
+
+def test_notes_and_tracks_leave_room_for_their_samples(tmp_path: Path) -> None:
+    writer = SpoolWriter(Spool.open, backlog_limit=1000)
+    tap = writer.open_tap(tap_into(tmp_path / "a"), 0)
+    tap.write(ramp(460), 3 * TICK)
+    tap.beside([("x", ramp(20))], [])
+    tap.write(ramp(20), 4 * TICK)
+    tap.close(4 * TICK)
+    writer.pump()
+    told = read(tmp_path / "a")
+    assert (told.samples, told.markers) == (480, ())
+    assert not any(getattr(piece, "tracks", None) for piece in told.pieces)
 
 
 def test_a_bug_in_the_writer_is_not_silent(made: list[SpoolWriter], tmp_path: Path) -> None:

@@ -97,11 +97,19 @@ def _portable_sleep_until(deadline_ns: int) -> None:
         time.sleep(left_ns / 1e9)
 
 
-def prefer_this_process() -> str:
-    """Ask for the scheduler's favour: SCHED_FIFO, else a better nice value, else nothing. Returns what was granted."""
+TICK_PRIORITY = 1
+WRITER_PRIORITY = 2
+"""The spool writer's turn comes before the tick's: it needs little, but that little when the tick has no time left."""
+
+
+def prefer_this_thread(priority: int = TICK_PRIORITY) -> str:
+    """Ask for the scheduler's favour: SCHED_FIFO, else a better nice value, else nothing. Returns what was granted.
+
+    Threads that this one starts inherit it.
+    """
     if sys.platform == "linux":
         try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
             return "fifo"
         except OSError:
             pass  # needs CAP_SYS_NICE or an RLIMIT_RTPRIO; wanted, never required

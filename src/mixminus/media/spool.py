@@ -33,7 +33,13 @@ second that a block gathers, a power cut then costs less than a second.
 TOGETHER = 4
 """So many dirty spools are synced in one go; fewer one by one, since other programs' files are none of ours."""
 BACKLOG_LIMIT = 64 * 1024 * 1024
-"""Bytes waiting for the disk, all taps together; beyond it the tap that has more to write fails."""
+"""Bytes waiting for the disk, all taps together; what comes beyond it is left out and becomes a marked gap."""
+BESIDE_SHARE = 0.9
+"""Of the limit, for tracks and notes: whose samples then find room."""
+STUCK_NS = 2_000_000_000
+"""A writer that has taken nothing for so long while no more is let in is not slow but stuck: taps fail."""
+OVERLOADED = 0.9
+"""Load of the worker from which it is the processor, not the disk, that the writer waits for."""
 GAP_NS = 100_000_000
 """Time between two writes not covered by samples from which it is a gap: only skipped ticks make one."""
 
@@ -81,7 +87,7 @@ TapEvent: TypeAlias = TapClosed | TapFailed
 class Tap:
     """The sink of one tap: what the engine writes to. All methods return at once and never raise."""
 
-    def __init__(self, command: StartTap, now_ns: int, enqueue: Callable[[Tap, Operation, Value, int], None]):
+    def __init__(self, command: StartTap, now_ns: int, enqueue: Callable[[Tap, Operation, Value, int], bool]):
         self.name = command.tap
         self.folder = Path(command.spool)
         self.rate = command.rate or RATE
@@ -96,6 +102,8 @@ class Tap:
         """Written to the file so far; the writer thread's."""
         self.covered_ns = now_ns
         """Up to when the samples handed over reach."""
+        self.left_out = 0
+        """Samples, up to the next that are handed over, that were never mixed or found no room."""
         self._enqueue = enqueue
         enqueue(self, "open", int(command.paused), now_ns)
 
@@ -103,9 +111,10 @@ class Tap:
         """``pcm``: (S,) int16, copied. ``now_ns``: the tick that mixed its last sample."""
         missing_ns = now_ns - self.covered_ns - len(pcm) * 1_000_000_000 // self.rate
         if missing_ns > GAP_NS:
-            self._enqueue(self, "gap", missing_ns * self.rate // 1_000_000_000, now_ns)
+            self.left_out += missing_ns * self.rate // 1_000_000_000
         self.covered_ns = now_ns
-        self._enqueue(self, "append", pcm.astype("<i2", copy=False).tobytes(), now_ns)
+        if not self._enqueue(self, "append", pcm.astype("<i2", copy=False).tobytes(), now_ns):
+            self.left_out += len(pcm)
 
     def beside(self, tracks: Sequence[Track], notes: Sequence[Note]) -> None:
         copies = [(name, pcm.astype("<i2", copy=False).tobytes()) for name, pcm in tracks]
@@ -147,11 +156,21 @@ class SpoolWriter:
     """The writer thread and its queue. :meth:`open_tap`, :meth:`events` and :meth:`stop` are for the tick's thread."""
 
     def __init__(
-        self, open_spool: OpenSpool, *, sync_together: SyncTogether | None = None, backlog_limit: int = BACKLOG_LIMIT
+        self,
+        open_spool: OpenSpool,
+        *,
+        sync_together: SyncTogether | None = None,
+        backlog_limit: int = BACKLOG_LIMIT,
+        load: Callable[[], float] = lambda: 0.0,
+        prefer: Callable[[], object] = lambda: None,
     ) -> None:
+        """``load``: share of the worker's time that is spent; ``prefer``: called by the thread as it begins, for the
+        scheduler's favour.
+        """
         self._open_spool = open_spool
         self._sync_together = sync_together
         self._backlog_limit = backlog_limit
+        self._load, self._prefer = load, prefer
         self._queue: deque[_Entry] = deque()
         self._opener: Aside | None = None
         self._closer: Aside | None = None
@@ -160,6 +179,8 @@ class SpoolWriter:
         self._opening: dict[Tap, _Opening] = {}
         self._queued_bytes = 0
         self._written_bytes = 0
+        self._seen_bytes, self._seen_at_ns = -1, 0
+        """How far the writer was when it was last looked at, and when it got there."""
         self._events: deque[TapEvent] = deque()
         self._dirty: set[Tap] = set()
         self._wake = threading.Event()
@@ -206,23 +227,42 @@ class SpoolWriter:
 
     # -- on the tick's thread
 
-    def _enqueue(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
+    def _enqueue(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> bool:
+        """Whether it was taken; what has samples is not while the backlog is at its limit."""
         if tap.failed:
-            return
+            return True
         if isinstance(value, bytes | Beside):
-            if self.backlog + len(value) > self._backlog_limit:
-                self._fail(tap, f"the disk is too slow for {tap.folder}: {self.backlog} bytes wait for it", now_ns)
-                self._queue.append((tap, "close", 0, now_ns))
-                return
+            limit = self._backlog_limit if isinstance(value, bytes) else self._backlog_limit * BESIDE_SHARE
+            if self.backlog + len(value) > limit:
+                if self._is_stuck(now_ns):
+                    self._fail(tap, self._why_stuck(tap), now_ns)
+                    self._queue.append((tap, "close", 0, now_ns))
+                return False
             self._queued_bytes += len(value)
+        if tap.left_out:
+            self._queue.append((tap, "gap", tap.left_out, now_ns))
+            tap.left_out = 0
         self._queue.append((tap, operation, value, now_ns))
         if tap.closing:
             self._wake.set()
+        return True
+
+    def _is_stuck(self, now_ns: int) -> bool:
+        if self._seen_bytes != self._written_bytes:
+            self._seen_bytes, self._seen_at_ns = self._written_bytes, now_ns
+        return now_ns - self._seen_at_ns > STUCK_NS
+
+    def _why_stuck(self, tap: Tap) -> str:
+        load, waiting = self._load(), f"{self.backlog} bytes wait to be written"
+        if load >= OVERLOADED:
+            return f"the media worker has no time to write {tap.folder}, its load is {load:.0%}: {waiting}"
+        return f"the disk is too slow for {tap.folder}: {waiting}"
 
     # -- on the writer thread
 
     def _run(self) -> None:
         try:
+            self._prefer()
             with Aside("spool-opener") as self._opener, Aside("spool-closer") as self._closer:
                 self._rounds(self._opener, self._closer)
         except BaseException as error:  # noqa: BLE001 - handed to the tick's thread, which must not go on without a writer

@@ -24,7 +24,7 @@ from mixminus.media.batch import PacketBatch
 from mixminus.media.crew import Crew
 from mixminus.media.engine import Engine
 from mixminus.media.frames import FrameReader, frame
-from mixminus.media.loop import TICK_NS, Schedule, prefer_this_process, sleeper
+from mixminus.media.loop import TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap
 from mixminus.media.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
@@ -38,6 +38,8 @@ SOFT_LIMIT = 1 << 20
 """Bytes waiting for the control process from which speaking events are dropped."""
 HARD_LIMIT = 16 << 20
 """Bytes from which every event but those of taps is dropped. Replies never are."""
+BREATH = 0.0005
+"""Seconds of rest after a tick that left none: for the spool writer to take the interpreter, others the processor."""
 COLLECT_TICKS = 3000
 """Ticks between garbage collections (one minute); what lives at start-up is frozen, so that each is short."""
 _PR_SET_PDEATHSIG = 1
@@ -115,7 +117,12 @@ class Worker:
     ) -> None:
         self._net = open_netio(sockets, portable=portable)
         self._link = ControlLink(control)
-        self.spools = SpoolWriter(open_spool, sync_together=sync_together)
+        self.spools = SpoolWriter(
+            open_spool,
+            sync_together=sync_together,
+            load=lambda: self.schedule.load() if self.schedule else 0.0,
+            prefer=prefer_writer,
+        )
         self._taps: dict[str, Tap] = {}
         ports = [sock.getsockname()[1] for sock in sockets]
         self.crew = Crew((os.cpu_count() or 1) - 1)
@@ -221,10 +228,19 @@ def run(worker: Worker) -> None:
             worker.step(schedule.begin(began_ns))
             if schedule.ticks % COLLECT_TICKS == 0:
                 gc.collect()
-            schedule.end(time.monotonic_ns() - began_ns)
+            ended_ns = time.monotonic_ns()
+            schedule.end(ended_ns - began_ns)
+            if ended_ns > schedule.due_ns:
+                time.sleep(BREATH)
     finally:
         gc.enable()
         worker.finish(schedule.due_ns)
+
+
+def prefer_writer() -> None:
+    """The spool writer's thread goes before the tick, if the process has the scheduler's favour at all."""
+    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_FIFO:
+        prefer_this_thread(WRITER_PRIORITY)
 
 
 def prepare_process(worker: Worker, parent: int) -> None:
@@ -237,7 +253,7 @@ def prepare_process(worker: Worker, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.setswitchinterval(0.0005)
-    prefer_this_process()
+    prefer_this_thread()
     if sys.platform == "linux":
         signal.signal(signal.SIGUSR1, lambda *_: worker.leave())
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGUSR1), 0, 0, 0)
