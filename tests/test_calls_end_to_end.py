@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,11 @@ import pytest_asyncio
 import soundfile
 from aiohttp import web
 
+from mixminus.clock import SystemClock
+from mixminus.ids import Mint
+from mixminus.sdp.answer import make_offer
+from mixminus.sip.endpoint import SipEndpoint
+from mixminus.sip.events import Answered, Ended, Rejected, SipEvent
 from mixminus.testing import ear, sources
 from mixminus.testing.multiparty import eventually, hears
 from mixminus.testing.phone import VirtualPhone
@@ -28,7 +34,7 @@ TONES = (ANN, BOB, CAT, MUSIC)
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with CallbackSink() as sink:
-        environment = {"MIXMINUS_DEFAULT_ANSWER_URL": sink.url("/answer")}
+        environment = {"MIXMINUS_DEFAULT_ANSWER_URL": sink.url("/answer"), "MIXMINUS_SIP_TLS": "127.0.0.1:0"}
         async with ServerProcess(tmp_path_factory.mktemp("server"), environment=environment) as server:
             sink.auth_token = server.address.auth_token
             yield World(server, sink)
@@ -231,3 +237,28 @@ async def test_a_request_is_cancelled_while_it_rings(world: World) -> None:
     ended = await at(world, "/hangup", Event="Hangup")
     assert (ended.parameters["CallStatus"], ended.parameters["HangupCauseCode"]) == ("cancel", "4000")
     await ann.call_over()
+
+
+async def test_a_call_over_tls_with_a_certificate_of_the_servers_own(world: World) -> None:
+    happened: asyncio.Queue[SipEvent] = asyncio.Queue()
+    authority = world.server.data / "authority" / "ca.pem"
+    phone = SipEndpoint(
+        mint=Mint(1),
+        clock=SystemClock(),
+        handler=happened.put_nowait,
+        credentials=lambda username: None,
+        realm="phone",
+        trust=ssl.create_default_context(cafile=authority),
+    )
+    _, port = await phone.start("127.0.0.1", 0)
+    try:
+        world.sink.answer("/answer", "<Response><Hangup/></Response>")
+        offer = make_offer(host="127.0.0.1", port=port, session_id=1, version=1)
+        phone.invite(f"sips:5000@{world.server.address.sip_tls}", from_="100", sdp=offer)
+        asked = await at(world, "/answer", To="5000")
+        assert asked.parameters["Direction"] == "inbound"
+        async with asyncio.timeout(10):
+            while not isinstance(event := await happened.get(), Ended | Rejected):
+                assert not isinstance(event, Answered) or b"m=audio" in event.sdp
+    finally:
+        await phone.stop()

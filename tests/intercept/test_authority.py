@@ -9,9 +9,7 @@ import pytest
 
 from mixminus.errors import ConfigurationError
 from mixminus.intercept.authority import CA_LIFE, Authority
-from mixminus.intercept.certificate import server_certificate
 from mixminus.intercept.trust import system_bundle, variables, write_trust
-from mixminus.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -62,24 +60,3 @@ def test_the_variables_add_to_what_was_there(tmp_path: Path) -> None:
     assert "127.0.0.1" in found["NO_PROXY"]
     assert "ALL_PROXY" not in found and "HTTP_PROXY" not in found
     assert (found["HOME"], found["PLIVO_AUTH_ID"]) == ("/h", "MA")
-
-
-def test_the_servers_certificate(tmp_path: Path) -> None:
-    assert server_certificate(Settings(data=tmp_path), NOW) is None
-    issued = server_certificate(Settings(data=tmp_path, tls="calls.example.com"), NOW)
-    assert issued is not None and issued[0].name == "calls.example.com.pem"
-    given = server_certificate(Settings(data=tmp_path, tls="x", tls_cert=issued[0], tls_key=issued[0]), NOW)
-    assert given == (issued[0], issued[0])
-
-
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
-        ({"tls_cert": "a.pem"}, "tls_cert: of no use without tls"),
-        ({"tls": "x", "tls_key": "a.pem"}, "tls_key: needs tls_cert"),
-        ({"tls": "x", "tls_cert": "nowhere.pem"}, "tls_cert, tls_key: cannot be used"),
-    ],
-)
-def test_settings_that_contradict_each_other_are_refused(settings: dict[str, str], complaint: str) -> None:
-    with pytest.raises(ConfigurationError, match=complaint):
-        server_certificate(Settings.model_validate(settings), NOW)

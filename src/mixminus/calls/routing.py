@@ -10,7 +10,7 @@ from mixminus.calls.model import HangupCause
 from mixminus.settings import Trunk, split_host_port
 from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.registrar import Binding
-from mixminus.sip.transport import Hop
+from mixminus.sip.transport import SECURE, Hop
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -45,16 +45,19 @@ def find_route(
 
 
 def _sip_route(to: str, domains: frozenset[str], contacts: Callable[[str], Sequence[Binding]]) -> Route | NoRoute:
-    user, _, host = to.partition(":")[2].rpartition("@")
+    scheme, _, rest = to.partition(":")
+    user, _, host = rest.rpartition("@")
     host = host.partition(";")[0].partition("?")[0]
     if not host:
         return NoRoute(HangupCause.INVALID_DESTINATION, f"{to!r} has no host")
-    registered = contacts(user) if user else ()
-    if registered and host.lower() in domains:
-        return Route(registered[0].uri, registered[0].hop)
-    if host.lower() in domains:
-        return NoRoute(HangupCause.ENDPOINT_NOT_REGISTERED, f"endpoint {user!r} is not registered")
-    return Route(to)
+    if host.lower() not in domains:
+        return Route(to)
+    secure = scheme.lower() == "sips"
+    registered = [each for each in contacts(user) if each.hop.transport in SECURE or not secure] if user else []
+    if not registered:
+        how = " over TLS" if secure else ""
+        return NoRoute(HangupCause.ENDPOINT_NOT_REGISTERED, f"endpoint {user!r} is not registered{how}")
+    return Route(registered[0].uri, registered[0].hop)
 
 
 def _trunk_route(to: str, trunks: Sequence[Trunk]) -> Route | NoRoute:

@@ -36,6 +36,8 @@ def _announce(server: Server) -> None:
     console = Console()
     console.print(f"REST API     {server.public_url}", highlight=False)
     console.print(f"SIP          {server.sip_address} (UDP and TCP)", highlight=False)
+    if server.sip_tls_address:
+        console.print(f"SIP, TLS     {server.sip_tls_address}", highlight=False)
     console.print(f"auth id      {server.account.id}", highlight=False)
     console.print(f"auth token   {server.account.token}", highlight=False)
     sys.stdout.flush()

@@ -53,6 +53,7 @@ from mixminus.server.observe import Observed, routes
 from mixminus.server.tls import follow_all, http_certificate, sip_certificate, sip_listener, sip_trust
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
+from mixminus.sip.uri import format_host_port
 from mixminus.sounds.cache import SoundFolder
 from mixminus.sounds.library import Limits, SoundLibrary
 from mixminus.sounds.speech import Speaker, find_engine
@@ -84,6 +85,7 @@ class Server:
         self.mint = Mint()
         self.http_address = ""
         self.sip_address = ""
+        self.sip_tls_address = ""
         self.broken = asyncio.Event()
         """Set when a part that nothing can replace has failed."""
         self._closing = contextlib.AsyncExitStack()

@@ -45,6 +45,8 @@ class ServerAddress:
     pid: int
     auth_id: str
     auth_token: str
+    sip_tls: str = ""
+    """HOST:PORT of SIP over TLS; empty: none is taken."""
 
     @property
     def api(self) -> str:
@@ -224,4 +226,4 @@ def _clean_environment() -> dict[str, str]:
 
 def _read(path: Path) -> ServerAddress:
     found = json.loads(path.read_text())
-    return ServerAddress(**{name: found[name] for name in ("http", "sip", "pid", "auth_id", "auth_token")})
+    return ServerAddress(**{name: found[name] for name in ("http", "sip", "pid", "auth_id", "auth_token", "sip_tls")})
