@@ -56,6 +56,5 @@ def test_numbers_go_to_the_first_trunk_whose_prefix_fits() -> None:
 
 def test_what_cannot_be_dialled() -> None:
     assert cause(route("alice")) == HangupCause.INVALID_DESTINATION
-    assert cause(route("sip:alice")) == HangupCause.INVALID_DESTINATION
     assert cause(route("100", trunks=())) == HangupCause.ROUTING_ERROR
     assert cause(route("44", trunks=TRUNKS[:1])) == HangupCause.ROUTING_ERROR
