@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+from mixminus.sdp.answer import Codec
 from mixminus.sip import events
 from mixminus.testing import ear, sources
+from mixminus.testing.ear import level
 from mixminus.testing.multiparty import eventually, hears
 from mixminus.testing.phone import CallFailed, VirtualPhone
 
@@ -47,6 +50,31 @@ async def test_a_phone_that_knows_only_one_law_is_understood(bob: VirtualPhone) 
         await carol.calls(bob.address)
         await hears(carol, {620}, TONES)
         await hears(bob, {440}, TONES)
+
+
+@pytest.mark.parametrize("codec", ["G722", "opus"])
+async def test_phones_of_wideband_hear_each_other_and_press_keys(codec: Codec) -> None:
+    async with VirtualPhone("one", codecs=(codec,)) as one, VirtualPhone("other", codecs=(codec, "PCMU")) as other:
+        for phone, hz in ((one, 440), (other, 620)):
+            phone.says(sources.tone(hz), loop=True)
+        await one.calls(other.address)
+        await hears(one, {620}, TONES)
+        await hears(other, {440}, TONES)
+        one.presses("4")
+        await eventually(lambda: other.heard.keys == "4", what="the key")
+
+
+async def test_a_phone_changes_its_codec_in_a_call(alice: VirtualPhone, bob: VirtualPhone) -> None:
+    async with VirtualPhone("all", codecs=("opus", "G722", "PCMU")) as phone:
+        phone.says(sources.tone(620), loop=True)
+        await alice.calls(phone.address)
+        codecs: tuple[Codec, ...] = ("opus", "G722", "PCMU")
+        for codec in codecs:
+            await alice.speaks(codec)
+            since = time.monotonic_ns()
+            await hears(alice, {620}, TONES)
+            await hears(phone, {440}, TONES)
+            assert level(alice.heard.between(since, time.monotonic_ns())) == pytest.approx(-12, abs=1.5)
 
 
 async def test_phones_without_a_common_codec_do_not_meet() -> None:

@@ -6,15 +6,13 @@ import asyncio
 import random
 from collections import deque
 
-import numpy as np
-
 from mixminus.clock import Clock, SystemClock
 from mixminus.errors import ProtocolError
-from mixminus.media.codecs import g711
 from mixminus.rtp.packet import RtpHeader, parse_packet
 from mixminus.sdp.answer import MediaPlan
 from mixminus.testing.heard import Heard
-from mixminus.testing.sources import FRAME, Mouth, Samples
+from mixminus.testing.sources import FRAME, RATE, Mouth, Samples
+from mixminus.testing.tongue import Tongue
 
 _TICK = 0.02
 _KEYS = "0123456789*#ABCD"
@@ -27,8 +25,9 @@ _GAP_FRAMES = 5
 class _Press:
     """One key on its way out (RFC 4733): the same timestamp throughout, the duration rising, the end told thrice."""
 
-    def __init__(self, key: str, timestamp: int) -> None:
+    def __init__(self, key: str, timestamp: int, clock: int) -> None:
         self.timestamp = timestamp
+        self._step = FRAME * clock // RATE
         self._event = _KEYS.index(key)
         self._frames = 0
 
@@ -36,7 +35,7 @@ class _Press:
         """Payloads and marker bits due now."""
         self._frames += 1
         last = self._frames == _KEY_FRAMES
-        payload = bytes([self._event, (0x80 if last else 0) | 10]) + (self._frames * FRAME).to_bytes(2, "big")
+        payload = bytes([self._event, (0x80 if last else 0) | 10]) + (self._frames * self._step).to_bytes(2, "big")
         return [(payload, self._frames == 1)] * (_KEY_ENDS if last else 1)
 
     @property
@@ -63,6 +62,7 @@ class PhoneAudio(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._task: asyncio.Task[None] | None = None
         self._plan: MediaPlan | None = None
+        self._tongue = Tongue("PCMU")
         self._ssrc = self._sequence = self._timestamp = 0
         self._presses: deque[str] = deque()
         self._press: _Press | None = None
@@ -89,8 +89,10 @@ class PhoneAudio(asyncio.DatagramProtocol):
             self._task = asyncio.get_running_loop().create_task(self._send_frames())
 
     def change(self, plan: MediaPlan) -> None:
-        """The call was agreed on anew; sender state goes on."""
+        """The call was agreed on anew; sender state goes on, but for the codec's if that is another."""
         self._plan = plan
+        if plan.codec != self._tongue.codec:
+            self._tongue = Tongue(plan.codec)
 
     def end(self) -> None:
         """The call is over: send no more. What was heard stays."""
@@ -140,7 +142,8 @@ class PhoneAudio(asyncio.DatagramProtocol):
         if plan is None or not plan.receive or addr[:2] != plan.remote:
             self.strangers += 1
         elif header.payload_type == plan.payload_type:
-            self.heard.audio(header.ssrc, header.timestamp, _decode(plan, payload), arrived_ns)
+            timestamp = header.timestamp * RATE // self._tongue.clock
+            self.heard.audio(header.ssrc, timestamp, self._tongue.decode(payload), arrived_ns)
         elif header.payload_type == plan.dtmf_payload_type and len(payload) >= 4 and payload[0] < len(_KEYS):
             self.heard.key(header.timestamp, _KEYS[payload[0]])
         else:
@@ -161,10 +164,15 @@ class PhoneAudio(asyncio.DatagramProtocol):
         plan = self._plan
         frame = self.mouth.frame()
         if plan is not None and plan.send and plan.remote is not None and not self._send_press(plan):
-            self._send(plan, plan.payload_type, self._timestamp, _encode(plan, frame), marker=self.sent == 0)
+            timestamp = self._time(self._tongue.clock)
+            self._send(plan, plan.payload_type, timestamp, self._tongue.encode(frame), marker=self.sent == 0)
         if not self.mouth.talking:
             self.quiet.set()
         self._timestamp = (self._timestamp + FRAME) % (1 << 32)
+
+    def _time(self, clock: int) -> int:
+        """The time stamp of this frame on a clock of so many Hz, a multiple of our own."""
+        return self._timestamp * (clock // RATE) % (1 << 32)
 
     def _send_press(self, plan: MediaPlan) -> bool:
         """Send what is due of a key in place of sound; False if no key is due."""
@@ -172,7 +180,7 @@ class PhoneAudio(asyncio.DatagramProtocol):
             if self._gap or not self._presses or plan.dtmf_payload_type is None:
                 self._gap = max(0, self._gap - 1)
                 return False
-            self._press = _Press(self._presses.popleft(), self._timestamp)
+            self._press = _Press(self._presses.popleft(), self._time(plan.dtmf_clock), plan.dtmf_clock)
         for payload, marker in self._press.packets():
             self._send(plan, plan.dtmf_payload_type or 0, self._press.timestamp, payload, marker=marker)
         if self._press.over:
@@ -186,14 +194,3 @@ class PhoneAudio(asyncio.DatagramProtocol):
         self._transport.sendto(header.pack() + payload, plan.remote)
         self._sequence = (self._sequence + 1) % (1 << 16)
         self.sent += 1
-
-
-_LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA}
-
-
-def _encode(plan: MediaPlan, samples: Samples) -> bytes:
-    return g711.ENCODE[_LAWS[plan.codec]][samples.view(np.uint16)].tobytes()
-
-
-def _decode(plan: MediaPlan, payload: bytes) -> Samples:
-    return g711.DECODE[_LAWS[plan.codec]][np.frombuffer(payload, np.uint8)]

@@ -22,7 +22,7 @@ from typing import Literal, Self
 
 from mixminus.clock import Clock, SystemClock
 from mixminus.ids import Mint
-from mixminus.sdp.answer import MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
+from mixminus.sdp.answer import Codec, MediaPlan, NoCommonCodec, make_answer, make_offer, read_answer
 from mixminus.sdp.description import Direction
 from mixminus.sip import events
 from mixminus.sip.auth import DigestCredentials
@@ -31,7 +31,6 @@ from mixminus.testing.audio import PhoneAudio
 from mixminus.testing.heard import Heard
 from mixminus.testing.sources import Mouth, Samples
 
-Codec = Literal["PCMU", "PCMA"]
 State = Literal["idle", "ringing", "calling", "talking"]
 
 
@@ -225,6 +224,11 @@ class VirtualPhone:
     async def holds(self) -> None:
         """Put the other end on hold by re-INVITE (``a=sendonly``). Raises :class:`CallFailed` if refused."""
         await self._reinvite("sendonly")
+
+    async def speaks(self, *codecs: Codec) -> None:
+        """Offer other codecs by re-INVITE, and answer with them from now on. Raises :class:`CallFailed` if refused."""
+        self._codecs = codecs
+        await self._reinvite("sendrecv")
 
     async def resumes(self) -> None:
         """Take it off hold again."""
