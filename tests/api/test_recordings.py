@@ -26,6 +26,22 @@ async def test_the_vendors_fields_and_types(world: World, ask: Browser) -> None:
     assert (found["mpc_name"], found["conference_name"], found["recording_type"]) == ("room", "room", "conference")
 
 
+async def test_what_is_known_of_the_file_is_told(world: World, ask: Browser) -> None:
+    row = world.ready(world.mpc_row("room"), AUDIO)
+    found = (await ask("GET", f"Recording/{row.id}/")).json
+    assert (found["state"], found["sha256"], found["size"]) == ("ready", "ab" * 32, len(AUDIO))
+    assert (found["complete"], found["not_rendered"], found["failure"]) == (True, {}, "")
+    reasons = {"wav:stereo": "this recording kept the mix only"}
+    cut_off = world.record(
+        world.mpc_row("other"), state="ready", verified=True, report={"complete": False, "not_rendered": reasons}
+    )
+    found = (await ask("GET", f"Recording/{cut_off.id}/")).json
+    assert (found["verified"], found["complete"], found["not_rendered"]) == (True, False, reasons)
+    failed = world.record(world.mpc_row("third"), state="failed", failure="disk full while writing")
+    found = (await ask("GET", f"Recording/{failed.id}/")).json
+    assert (found["state"], found["failure"], found["verified"]) == ("failed", "disk full while writing", False)
+
+
 async def test_list_filters(world: World, ask: Browser) -> None:
     first, second = world.mpc_row("a"), world.mpc_row("b")
     kept = world.ready(first, AUDIO)

@@ -80,3 +80,40 @@ def test_the_doctor_says_what_to_do_and_fails(
 def test_the_doctor_is_content_with_free_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert doctor({"http": "127.0.0.1:0", "sip": "127.0.0.1:0"}, None) == 0
+
+
+def _with_store(tmp_path: Path, text: str) -> Settings:
+    (tmp_path / "mixminus.toml").write_text(text)
+    return load({"data": tmp_path / "data"}, file=tmp_path / "mixminus.toml")
+
+
+def test_without_a_store_recordings_stay_in_the_data_folder(tmp_path: Path) -> None:
+    found = checks.recording_store(_with_store(tmp_path, ""))
+    assert (found.verdict, found.detail) == ("ok", "the data folder, not sealed")
+
+
+def test_a_store_is_written_read_and_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ab" * 32)
+    table = f'[storage]\nurl = "file://{tmp_path}/store"\nencryption_key_file = "{tmp_path}/key"'
+    found = checks.recording_store(_with_store(tmp_path, table))
+    assert found.verdict == "ok" and "written, read back and removed; sealed" in found.detail
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('url = "s3://calls"\n[storage.options]\nregoin = "x"', "regoin"),
+        ('encryption_key_file = "/nowhere/key"', "/nowhere/key"),
+    ],
+)
+def test_a_wrong_setting_of_the_store_is_named(tmp_path: Path, table: str, said: str) -> None:
+    found = checks.recording_store(_with_store(tmp_path, f"[storage]\n{table}"))
+    assert found.verdict == "block" and said in found.detail and "[storage]" in found.advice
+
+
+def test_a_store_that_is_away_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "STORE_SECONDS", 0.5)
+    table = 'url = "s3://calls"\n[storage.options]\nendpoint = "http://127.0.0.1:9"\naccess_key_id = "a"\n'
+    found = checks.recording_store(_with_store(tmp_path, f'[storage]\n{table}secret_access_key = "b"\nregion = "c"'))
+    assert found.verdict == "warn" and "storage.options.endpoint" in found.advice

@@ -137,6 +137,19 @@ class Recording(Body, frozen=True, kw_only=True):
     from_number: str
     to_number: str
     sub_account: str | None
+    state: str
+    """``recording``, ``paused``, ``finishing``, ``ready`` or ``failed``. This and what follows is ours."""
+    failure: str
+    """Of a failed recording: why, and whose fault it is."""
+    sha256: str
+    """Of the file, as it is downloaded; empty before it is ready. So is ``size``, in bytes."""
+    size: int
+    verified: bool
+    """The file was read back and holds exactly the samples that were mixed."""
+    complete: bool
+    """False: something was killed or cut off while it was recorded, and up to a second is missing there."""
+    not_rendered: dict[str, str]
+    """Of what the setting ``renderings`` asks for: what cannot be made of this recording, and why."""
 
 
 class Application(Body, frozen=True, kw_only=True):
@@ -350,6 +363,13 @@ def recording(row: RecordingRow, account: str, auth_id: str, public_url: str, no
         from_number=row.from_number,
         to_number=row.to_number,
         sub_account=sub_account_uri(row.account, row.sub_account),
+        state=row.state,
+        failure=row.failure,
+        sha256=row.sha256,
+        size=row.size,
+        verified=row.verified,
+        complete=row.report.get("complete", row.state == "ready"),
+        not_rendered=row.report.get("not_rendered", {}),
     )
 
 

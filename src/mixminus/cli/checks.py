@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import os
 import platform
@@ -23,6 +24,7 @@ GIB = 1 << 30
 _SPOOL_BYTES_PER_HOUR = 8000 * 2 * 3600
 _ENOUGH_FREE = 5 * GIB
 _LEAST_FREE = GIB // 4
+STORE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield media_ports(settings)
     yield data_folder(settings.data)
     yield free_disk(settings.data)
+    yield recording_store(settings)
     yield open_files(settings)
     yield receive_buffer()
     yield processors(settings)
@@ -167,6 +170,31 @@ def free_disk(folder: Path) -> Finding:
     if free < _ENOUGH_FREE:
         return Finding("free disk", "warn", detail, "make room before long calls are recorded")
     return Finding("free disk", "ok", detail)
+
+
+def recording_store(settings: Settings) -> Finding:
+    """Whether a small object can be written to the store, read back and removed; and whether the key files are keys."""
+    from mixminus.errors import ConfigurationError, StorageError  # late: obstore takes a while to import
+    from mixminus.recording.opening import open_archive
+    from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
+
+    what, sealed = "recording store", "sealed" if settings.storage.encryption_key_file else "not sealed"
+    try:
+        remote = open_archive(settings).remote
+        if not isinstance(remote, ObjectStorage):
+            return Finding(what, "ok", f"the data folder, {sealed}")
+        asyncio.run(asyncio.wait_for(remote.check(), STORE_SECONDS))
+    except (ConfigurationError, StoreRefuses) as error:
+        return Finding(what, "block", str(error), "correct the [storage] table of mixminus.toml")
+    except (StorageError, TimeoutError) as error:
+        detail = str(error) or f"{settings.storage.url}: no answer within {STORE_SECONDS:g} s"
+        return Finding(what, "warn", detail, "recordings stay here until it answers: check storage.options.endpoint")
+    try:
+        asyncio.run(asyncio.wait_for(remote.check_deletion(), STORE_SECONDS))
+    except (StorageError, TimeoutError) as error:
+        detail = str(error) or f"{settings.storage.url}: no answer within {STORE_SECONDS:g} s"
+        return Finding(what, "warn", detail, "without the right to delete, retention and DELETE leave files behind")
+    return Finding(what, "ok", f"{remote.url}: written, read back and removed; {sealed}")
 
 
 def open_files(settings: Settings) -> Finding:

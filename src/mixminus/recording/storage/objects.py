@@ -110,6 +110,11 @@ class ObjectStorage:
             if bytes(await (await obstore.get_async(self._store, _PROBE)).bytes_async()) != b"{}":
                 raise StorageError(f"{self.url} does not give back what was written to it")
 
+    async def check_deletion(self) -> None:
+        """Remove the object that :meth:`check` wrote: what retention and ``DELETE`` need. Raises as that does."""
+        with self._told(_PROBE, "deleting"):
+            await obstore.delete_async(self._store, _PROBE)
+
     def _list(self, prefix: str | None) -> Iterator[str]:
         with self._told(prefix or "", "listing"):
             for batch in obstore.list(self._store, prefix):
