@@ -1,8 +1,9 @@
 """Load generator: many RTP peers in one process, each with a source address of its own.
 
 Every peer is an address of 127.0.0.0/8 on one shared UDP socket; ``IP_PKTINFO`` names the source of each datagram sent
-and the destination of each received, so that ten thousand peers need one socket and two system calls per millisecond.
-Peers are spread evenly over the 20 ms of a tick. It prints its port, reads one JSON line saying what to do
+and the destination of each received, so that ten thousand peers need one socket and two system calls every two
+milliseconds. Peers are spread evenly over the 20 ms of a tick. Every packet that comes is counted, and its sequence
+number looked at; once in a tick, for all at once. It prints its port, reads one JSON line saying what to do
 (:class:`Plan`), and prints one JSON line of :class:`Result`.
 """
 
@@ -12,6 +13,7 @@ import ctypes
 import socket
 import sys
 import time
+from collections import deque
 
 import msgspec
 import numpy as np
@@ -20,17 +22,33 @@ from numpy.typing import NDArray
 from mixminus.media.codecs import g711
 from mixminus.media.loop import prefer_this_thread, sleeper
 
-PHASES = 20
-PHASE_NS = 1_000_000
+PHASES = 10
+PHASE_NS = 2_000_000
 FRAME = 160
 LOOP_FRAMES = 100
 TONES = (400.0, 700.0, 1100.0, 1700.0)
 """Hz; each of the four seats of a room speaks with its own."""
+KEPT_FRAMES = 1000
+"""Last frames of a sampled peer that are kept (20 s)."""
 MARK_EVERY = 25
 """Frames between two marks of a marking peer."""
 MARK_LEVEL = 8000
 """A decoded frame with a louder peak is a mark; a marking peer is otherwise silent."""
-ROWS = 4096
+ROWS = 16384
+FIRST_ADDRESS = 0x7F010000
+"""127.1.0.0"""
+RECEIVED_BYTES = 200
+_HEADER = np.dtype(
+    [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")],
+)
+_RECEIVED = np.dtype(
+    {
+        "names": ["second", "sequence", "payload"],
+        "formats": ["u1", ">u2", ("u1", FRAME)],
+        "offsets": [1, 2, 12],
+        "itemsize": RECEIVED_BYTES,
+    }
+)
 
 _IOVEC = np.dtype([("base", "<u8"), ("length", "<u8")])
 _MMSGHDR = np.dtype(
@@ -48,11 +66,13 @@ _PKTINFO = np.dtype(
         ("type", "<i4"),
         ("interface", "<i4"),
         ("local", "u1", 4),
-        ("to", "u1", 4),
+        ("to", ">u4"),
         ("pad", "<i4"),
     ]
 )
 _IP_PKTINFO = 8
+_IP_MTU_DISCOVER = 10
+_IP_PMTUDISC_PROBE = 3
 _MSG_DONTWAIT = 0x40
 
 
@@ -120,7 +140,11 @@ class Load:
         self.count = np.zeros(peers, np.int64)
         self.first = np.full(peers, -1, np.int64)
         self.last = np.zeros(peers, np.int64)
-        self.kept: dict[int, list[bytes]] = {peer: [] for peer in plan.samples}
+        """Highest sequence number of each peer, counted on beyond 16 bits."""
+        self.kept = {peer: deque[bytes](maxlen=KEPT_FRAMES) for peer in plan.samples}
+        self._listens = np.zeros(peers, np.bool_)
+        self._listens[plan.samples] = True
+        self._listens[peers - plan.marks + 1 :: 2] = True
         self.marked_at: dict[int, int] = {}
         self.delays_ms: list[float] = []
 
@@ -131,15 +155,25 @@ class Load:
         self._payload = np.concatenate([*(voice(tone, n) for n, tone in enumerate(TONES)), quiet, mark])
         self._quiet_row, self._mark_row = len(self._payload) - 2, len(self._payload) - 1
         talkers = peers - plan.marks
-        self._voice_row = (self.order // plan.rooms % len(TONES)) * LOOP_FRAMES
-        self._is_voice = self.order < talkers
-        self._is_marker = ~self._is_voice & ((self.order - talkers) % 2 == 0)
-        self._offset = rng.integers(0, LOOP_FRAMES, peers)
-        self._sequence = rng.integers(0, 65536, peers)
-        self._timestamp = rng.integers(0, 2**32, peers)
+        voice_row = (self.order // plan.rooms % len(TONES)) * LOOP_FRAMES
+        offset = rng.integers(0, LOOP_FRAMES, peers)
+        said = np.where(
+            self.order < talkers,
+            voice_row + (offset + np.arange(LOOP_FRAMES)[:, None]) % LOOP_FRAMES,
+            self._quiet_row,
+        )
+        self._said = np.uint64(self._payload.ctypes.data) + said.astype(np.uint64) * np.uint64(FRAME)
+        """(LOOP_FRAMES, peers) where each frame of each peer lies."""
+        markers = np.flatnonzero((self.order >= talkers) & ((self.order - talkers) % 2 == 0))
+        self._markers = [
+            [(int(row), int(offset[row])) for row in markers if first <= row < end] for first, end in self._phases()
+        ]
         self._header = np.zeros((peers, 12), np.uint8)
         self._header[:, 0] = 0x80
-        self._header[:, 8:12] = rng.integers(0, 256, (peers, 4))
+        self._fields = self._header.view(_HEADER)[:, 0]
+        self._fields["sequence"] = rng.integers(0, 65536, peers)
+        self._fields["timestamp"] = rng.integers(0, 2**32, peers)
+        self._fields["ssrc"] = rng.integers(0, 2**32, peers)
         self._name = np.zeros((peers, 16), np.uint8)
         self._name[:, 0] = socket.AF_INET
         ports = np.array(plan.ports)[self.order]
@@ -156,72 +190,90 @@ class Load:
         self._out["iov"], self._out["iovlen"] = _rows(self._vectors), 2
         self._out["control"], self._out["controllen"] = _rows(self._source), 32
 
+    def _phases(self) -> list[tuple[int, int]]:
+        return list(zip(self.edges, self.edges[1:], strict=False))
+
     def _lay_out_receives(self) -> None:
-        self._in_data = np.zeros((ROWS, 200), np.uint8)
+        self._in_data = np.zeros((ROWS, RECEIVED_BYTES), np.uint8)
+        self._in_fields = self._in_data.view(_RECEIVED)[:, 0]
         self._in_control = np.zeros(ROWS, _PKTINFO)
         self._in_vectors = np.zeros((ROWS, 1), _IOVEC)
-        self._in_vectors["base"][:, 0], self._in_vectors["length"] = _rows(self._in_data), 200
+        self._in_vectors["base"][:, 0], self._in_vectors["length"] = _rows(self._in_data), RECEIVED_BYTES
         self._in = np.zeros(ROWS, _MMSGHDR)
         self._in["iov"], self._in["iovlen"] = _rows(self._in_vectors), 1
-        self._in["control"] = _rows(self._in_control)
+        self._in["control"], self._in["controllen"] = _rows(self._in_control), _PKTINFO.itemsize
+        self._filled = 0
+        self._came: list[tuple[int, int]] = []
+        """Rows filled so far, and when they were."""
 
     def send_phase(self, frame: int, phase: int) -> None:
         """The ``frame``-th packet of every peer of ``phase``."""
-        rows = slice(self.edges[phase], self.edges[phase + 1])
-        sequence, timestamp = self._sequence[rows] + frame, self._timestamp[rows] + FRAME * frame
-        header = self._header[rows]
-        header[:, 2], header[:, 3] = sequence >> 8 & 255, sequence & 255
-        for byte in range(4):
-            header[:, 4 + byte] = timestamp >> (24 - 8 * byte) & 255
-        marks = self._is_marker[rows] & ((self._offset[rows] + frame) % MARK_EVERY == 0)
-        row = np.where(
-            self._is_voice[rows],
-            self._voice_row[rows] + (self._offset[rows] + frame) % LOOP_FRAMES,
-            np.where(marks, self._mark_row, self._quiet_row),
-        )
-        self._vectors["base"][rows, 1] = self._payload.ctypes.data + row * FRAME
-        now_ns = time.monotonic_ns()
-        for peer in self.order[rows][marks]:
-            self.marked_at[int(peer)] = now_ns
-        at, end = rows.start, rows.stop
+        at, end = self._phases()[phase]
+        fields = self._fields[at:end]
+        fields["sequence"] += 1
+        fields["timestamp"] += FRAME
+        self._vectors["base"][at:end, 1] = self._said[frame % LOOP_FRAMES, at:end]
+        self._mark(frame, phase)
+        self.sent += end - at
         while at < end:
             done = self._sendmmsg(self._fd, self._out.ctypes.data + 64 * at, min(end - at, 1024), 0)
             if done < 0:
                 raise OSError(ctypes.get_errno(), "the load generator cannot send")
             at += done
-        self.sent += end - rows.start
+
+    def _mark(self, frame: int, phase: int) -> None:
+        for row, offset in self._markers[phase]:
+            if (frame + offset) % MARK_EVERY == 0:
+                self._vectors["base"][row, 1] = self._payload.ctypes.data + self._mark_row * FRAME
+                self.marked_at[int(self.order[row])] = time.monotonic_ns()
 
     def receive(self) -> None:
         """Everything that has come."""
         while True:
-            self._in["controllen"] = _PKTINFO.itemsize
-            got = self._recvmmsg(self._fd, self._in.ctypes.data, 1024, _MSG_DONTWAIT, None)
+            room = min(1024, ROWS - self._filled)
+            if not room:
+                self.account()
+                continue
+            got = self._recvmmsg(self._fd, self._in.ctypes.data + 64 * self._filled, room, _MSG_DONTWAIT, None)
             if got <= 0:
                 return
-            self._account(got, time.monotonic_ns())
-            if got < 1024:
+            self._filled += got
+            self._came.append((self._filled, time.monotonic_ns()))
+            if got < room:
                 return
 
-    def _account(self, got: int, now_ns: int) -> None:
-        rtp = (self._in_data[:got, 1] < 192) | (self._in_data[:got, 1] > 223)  # not RTCP, RFC 5761 section 4
-        to = self._in_control["to"][:got][rtp].astype(np.int64)
-        peer = (to[:, 1] - 1 << 16) + (to[:, 2] << 8) + to[:, 3]
-        data = self._in_data[:got][rtp]
-        sequence = data[:, 2].astype(np.int64) << 8 | data[:, 3]
-        self.received += len(data)
+    def account(self) -> None:
+        """Count what was received since the last time."""
+        got, self._filled = self._filled, 0
+        came, self._came = self._came, []
+        if not got:
+            return
+        fields, peer = self._in_fields[:got], self._in_control["to"][:got].astype(np.int64) - FIRST_ADDRESS
+        sequence = fields["sequence"].astype(np.int64)
+        rtp = (fields["second"] < 192) | (fields["second"] > 223)  # not RTCP, RFC 5761 section 4
+        row = np.arange(got) if rtp.all() else np.flatnonzero(rtp)
+        if len(row) < got:
+            peer, sequence = peer[row], sequence[row]
+        self.received += len(row)
         new = self.first[peer] < 0
-        self.first[peer[new][::-1]] = sequence[new][::-1]  # the earliest, should a peer be there twice
-        np.add.at(self.count, peer, 1)
-        unwrapped = sequence - self.first[peer] & 0xFFFF
-        np.maximum.at(self.last, peer, unwrapped)
-        for row in np.flatnonzero(np.isin(peer, self.plan.samples)).tolist():
-            self.kept[int(peer[row])].append(data[row, 12:172].tobytes())
-        listeners = np.flatnonzero((peer >= len(self.order) - self.plan.marks) & ((peer & 1) == 1))
-        for row in listeners.tolist():
-            speaker = int(peer[row]) - 1
-            peak = np.abs(g711.DECODE[g711.PCMU][data[row, 12:172]].astype(np.int32)).max()
-            if peak > MARK_LEVEL and speaker in self.marked_at:
-                self.delays_ms.append((now_ns - self.marked_at.pop(speaker)) / 1e6)
+        if new.any():
+            self.first[peer[new][::-1]] = sequence[new][::-1]  # the earliest, should a peer be there twice
+            self.last[peer[new]] = self.first[peer[new]]
+        self.count += np.bincount(peer, minlength=len(self.count))
+        last = self.last[peer]
+        np.maximum.at(self.last, peer, last + ((sequence - last + 0x8000 & 0xFFFF) - 0x8000))
+        listened = np.flatnonzero(self._listens[peer])
+        for at in listened.tolist():
+            self._listen(int(peer[at]), fields["payload"][row[at]], next(when for end, when in came if row[at] < end))
+        self._in["controllen"][:got] = _PKTINFO.itemsize
+
+    def _listen(self, peer: int, payload: NDArray[np.uint8], now_ns: int) -> None:
+        if peer in self.kept:
+            self.kept[peer].append(payload.tobytes())
+            return
+        peak = np.abs(g711.DECODE[g711.PCMU][payload].astype(np.int32)).max()
+        if peak > MARK_LEVEL and peer - 1 in self.marked_at:
+            self.delays_ms.append((now_ns - self.marked_at.pop(peer - 1)) / 1e6)
 
     def drain(self) -> None:
         """Throw away what was sent here before the start, when nobody read."""
@@ -236,12 +288,15 @@ class Load:
             sleep_until(start_ns + step * PHASE_NS)
             self.send_phase(step // PHASES, step % PHASES)
             self.receive()
+            if step % PHASES == PHASES - 1:
+                self.account()
+        self.account()
 
     def result(self, cpu_seconds: float) -> Result:
         heard = self.first >= 0
-        lost = int((self.last[heard] + 1 - self.count[heard]).clip(0).sum())
+        lost = int((self.last[heard] - self.first[heard] + 1 - self.count[heard]).clip(0).sum())
         delays = self.delays_ms[self.plan.marks :]  # the first ones met an empty jitter buffer
-        spectra = {peer: spectrum(b"".join(frames[100:])) for peer, frames in self.kept.items()}
+        spectra = {peer: spectrum(b"".join(list(frames)[100:])) for peer, frames in self.kept.items()}
         return Result(self.sent, self.received, lost, int((~heard).sum()), delays, spectra, cpu_seconds)
 
 
@@ -264,6 +319,8 @@ def main() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("0.0.0.0", 0))
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        # As the media sockets do: it spares the kernel choosing an IP id for each packet.
+        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
         sock.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE: a late generator must not look like loss
         sock.setsockopt(socket.SOL_SOCKET, 32, 32 << 20)
         print(sock.getsockname()[1], flush=True)
