@@ -9,7 +9,7 @@ from collections import deque
 from mixminus.clock import Clock, SystemClock
 from mixminus.errors import ProtocolError
 from mixminus.rtp.packet import RtpHeader, parse_packet
-from mixminus.sdp.answer import MediaPlan
+from mixminus.sdp.answer import Codec, MediaPlan
 from mixminus.testing.heard import Heard
 from mixminus.testing.sources import FRAME, RATE, Mouth, Samples
 from mixminus.testing.tongue import Tongue
@@ -106,6 +106,11 @@ class PhoneAudio(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+
+    @property
+    def codec(self) -> Codec:
+        """That of the call, or of the last one."""
+        return self._tongue.codec
 
     @property
     def remote(self) -> tuple[str, int] | None:

@@ -183,6 +183,11 @@ class VirtualPhone:
         """Where this phone's sound goes, while in a call."""
         return self._audio.remote
 
+    @property
+    def codec(self) -> Codec:
+        """What this phone says, or last said, in its call."""
+        return self._audio.codec
+
     def presses(self, keys: str) -> None:
         """Send keys as telephone events (RFC 4733)."""
         self._audio.press(keys)
