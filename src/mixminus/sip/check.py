@@ -58,7 +58,7 @@ def _sentence(text: str) -> str:
 
 def _headers(request: Request) -> Refusal | None:
     for key in _SINGLE:
-        if len(request.raw(key)) > 1:
+        if request.repeats(key):
             raise ProtocolError(f"{key} is there more than once")
     if request.cseq.method != request.method:
         raise ProtocolError("CSeq: the method is not the request's")

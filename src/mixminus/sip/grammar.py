@@ -16,7 +16,7 @@ _NOT_IN_VALUES = frozenset("\r\n\x00")
 
 def is_token(text: str) -> bool:
     """Whether ``text`` is a token: a method, header name, parameter name."""
-    return bool(text) and TOKEN_CHARACTERS.issuperset(text)
+    return (text.isalnum() and text.isascii()) or (bool(text) and TOKEN_CHARACTERS.issuperset(text))
 
 
 def is_header_value(text: str) -> bool:
@@ -27,7 +27,7 @@ def is_header_value(text: str) -> bool:
 def parse_number(text: str, name: str, limit: int) -> int:
     """ASCII digits → an integer of at most ``limit``."""
     text = text.strip()
-    if not text or len(text) > 20 or not DIGITS.issuperset(text):
+    if len(text) > 20 or not (text.isdigit() and text.isascii()):
         raise ProtocolError(f"{name}: not a number")
     number = int(text)
     if number > limit:
@@ -100,6 +100,8 @@ def split_list(text: str, separator: str = ",") -> list[str]:
 def parse_parameters(text: str, separator: str = ";") -> dict[str, str | None]:
     """``;a=1;b="x";lr`` → ``{"a": "1", "b": "x", "lr": None}``; names in lower case, the first of equals wins."""
     found: dict[str, str | None] = {}
+    if not text:
+        return found
     for part in split_list(text, separator):
         if not part:
             continue

@@ -36,6 +36,15 @@ COMPACT = {
     "x": "session-expires",
     "y": "identity",
 }
+_KEYS = COMPACT | {
+    name: name.lower()
+    for name in (
+        "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Content-Type", "Content-Length", "Allow",
+        "Supported", "Accept", "User-Agent", "Server", "Route", "Record-Route", "Session-Expires", "Min-SE", "Require",
+        "Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Expires", "Reason",
+    )
+}  # fmt: skip
+"""Keys of the spellings that nearly every message has; others are put into lower case each time."""
 
 REASONS = {
     100: "Trying",
@@ -130,17 +139,25 @@ class Message:
         self.body = body
         self.defect = defect
         """Why this cannot be a well-formed message; empty: nothing found so far."""
-        # One text per key, a list only where a header repeats: the garbage collector passes over a dict of texts.
+
+    @lazy
+    def _index(self) -> dict[str, str | list[str]]:
+        """Made when a header is looked up: messages of our own are mostly written and never read.
+
+        One text per key, a list only where a header repeats: the garbage collector passes over a dict of texts.
+        """
         index: dict[str, str | list[str]] = {}
-        for name, value in headers:
-            key = name.lower()
-            key = COMPACT.get(key, key)
+        for name, value in self.headers:
+            key = _KEYS.get(name)
+            if key is None:
+                key = name.lower()
+                key = COMPACT.get(key, key)
             if key in index:
                 before = index[key]
                 index[key] = [before, value] if isinstance(before, str) else [*before, value]
             else:
                 index[key] = value
-        self._index = index
+        return index
 
     def header(self, key: str) -> str | None:
         """The first value of the header, as written."""
@@ -151,6 +168,10 @@ class Message:
         """One text per header line, in order."""
         values = self._index.get(key, [])
         return [values] if isinstance(values, str) else values
+
+    def repeats(self, key: str) -> bool:
+        """Whether the header stands on more than one line."""
+        return isinstance(self._index.get(key), list)
 
     def values(self, key: str) -> list[str]:
         """The elements of a comma-separated header over all its lines; empty elements left out."""
@@ -173,7 +194,8 @@ class Message:
     @lazy
     def via(self) -> Via:
         """The topmost Via."""
-        return parse_via(grammar.split_list(self.need("via"))[0])
+        text = self.need("via")
+        return parse_via(grammar.split_list(text)[0] if "," in text else text)
 
     @lazy
     def from_(self) -> NameAddr:
@@ -250,7 +272,7 @@ class Request(Message):
     def set_via(self, text: str) -> None:
         """Make ``text`` the only Via: this is a request of our own."""
         self.headers = [("Via", text), *without(self.headers, "via")]
-        self._index["via"] = text
+        self.__dict__.pop("_index", None)
         self.__dict__.pop("via", None)
 
     def __repr__(self) -> str:

@@ -26,6 +26,8 @@ OnResponse: TypeAlias = Callable[[Response, float], None]
 
 
 class Kind(Enum):
+    __hash__ = object.__hash__  # Enum's own is slow, and every step below looks members up
+
     INVITE_CLIENT = "INVITE client"
     CLIENT = "non-INVITE client"
     INVITE_SERVER = "INVITE server"
@@ -33,6 +35,8 @@ class Kind(Enum):
 
 
 class State(Enum):
+    __hash__ = object.__hash__
+
     CALLING = "Calling"
     TRYING = "Trying"
     PROCEEDING = "Proceeding"
@@ -44,6 +48,8 @@ class State(Enum):
 
 class Input(Enum):
     """What can happen to a transaction. For a client the first three were received, for a server they are sent."""
+
+    __hash__ = object.__hash__
 
     PROVISIONAL = "1xx"
     SUCCESS = "2xx"

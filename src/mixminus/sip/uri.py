@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import unquote
@@ -15,6 +16,8 @@ _HOST = frozenset(string.ascii_letters + string.digits + "-._")
 _IPV6 = frozenset(string.hexdigits + ":.")
 _TEL = frozenset(string.hexdigits + "+-.()*#")
 _BREAKS = frozenset(' <>"\t\r\n\x00')
+_REMEMBERED = 120
+"""Characters; longer texts are parsed each time, so that strangers cannot fill the memory with them."""
 _SECURED = {"": "tls", "tcp": "tls", "ws": "wss"}
 _NOT_IN_DISPLAY = frozenset('<>@,;"')
 
@@ -28,7 +31,7 @@ class Uri:
     user: str = ""
     host: str = ""
     port: int | None = None
-    parameters: dict[str, str | None] = field(default_factory=dict)
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
     headers: str = ""
 
     @property
@@ -55,7 +58,7 @@ class NameAddr:
 
     display: str
     uri: Uri
-    parameters: dict[str, str | None]
+    parameters: Mapping[str, str | None]
 
     @property
     def tag(self) -> str:
@@ -64,6 +67,10 @@ class NameAddr:
 
 def parse_host_port(text: str, name: str = "host") -> tuple[str, int | None]:
     """``host``, ``host:port``, ``[v6]:port`` → host without brackets, and the port if one is said."""
+    return (_parse_host_port if len(text) > _REMEMBERED else _known_host_port)(text, name)
+
+
+def _parse_host_port(text: str, name: str) -> tuple[str, int | None]:
     text = text.strip()
     if text[:1] == "[":
         host, closed, rest = text[1:].partition("]")
@@ -100,6 +107,10 @@ def is_address(host: str) -> bool:
 
 def parse_uri(text: str) -> Uri:
     """Text of a URI without angle brackets. Schemes other than sip, sips and tel are taken as they are."""
+    return (_parse_uri if len(text) > _REMEMBERED else _known_uri)(text)
+
+
+def _parse_uri(text: str) -> Uri:
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
     if not colon or not grammar.is_token(scheme) or not _BREAKS.isdisjoint(text):
@@ -134,6 +145,10 @@ def _parse_sip(scheme: str, raw: str, rest: str) -> Uri:
 
 def parse_name_addr(text: str) -> NameAddr:
     """``"A" <sip:a@b>;tag=1`` or ``sip:a@b;tag=1``; without brackets all parameters are the header's."""
+    return (_parse_name_addr if len(text) > _REMEMBERED else _known_name_addr)(text)
+
+
+def _parse_name_addr(text: str) -> NameAddr:
     text = text.strip()
     display = ""
     if text[:1] == '"':
@@ -164,6 +179,12 @@ def _parse_addr_spec(text: str) -> NameAddr:
     if "?" in address or "," in address:
         raise ProtocolError("a URI with ? or , must be in angle brackets")
     return NameAddr("", parse_uri(address), grammar.parse_parameters(parameters) if parameters else {})
+
+
+# A dialog's messages all name the same two people, and most calls the same hosts.
+_known_host_port = lru_cache(2048)(_parse_host_port)
+_known_uri = lru_cache(2048)(_parse_uri)
+_known_name_addr = lru_cache(2048)(_parse_name_addr)
 
 
 def format_name_addr(uri: str, display: str = "", tag: str = "") -> str:
