@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from mixminus.cli.app import run
 from mixminus.recording.encryption import new_key
 from mixminus.recording.retention import receipt
+from mixminus.recording.sealing import new_cipher
 from mixminus.recording.spool import Spool
 from mixminus.store.db import Store
 from recording.kept import ACCOUNT, KEY, Kept, uuid
@@ -89,6 +91,20 @@ def test_recover_makes_files_of_a_rescued_folder(tmp_path: Path, capsys: pytest.
     assert sorted(path.name for path in out.iterdir()) == ["a.wav", "b.wav"]
     assert run(["recordings", "recover", str(tmp_path / "rescued" / "a"), "--to", str(out), "--format", "mp3"]) == 0
     assert (out / "a.mp3").is_file()
+
+
+def test_recover_opens_sealed_spools_with_their_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "key").write_text(KEY.hex())
+    spool = Spool.open(tmp_path / "spool", rate=8000, now_ns=0, seal=partial(new_cipher, KEY))
+    spool.append(b"\7\0" * 8000)
+    spool.close(0)
+    words = ["recordings", "recover", str(tmp_path / "spool"), "--to", str(tmp_path / "out"), "--json"]
+    assert run(words) == 1
+    (found,) = lines(capsys)
+    assert "sealed with key" in found["trouble"] and "is not configured" in found["trouble"]
+    assert run([*words, "--key", str(tmp_path / "key")]) == 0
+    (found,) = lines(capsys)
+    assert (found["seconds"], found["complete"], found["trouble"]) == (1.0, True, "")
 
 
 def test_recover_says_what_it_wants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

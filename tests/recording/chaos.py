@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -50,11 +51,13 @@ from mixminus.media.tap import BLOCK
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.recording.archive import Archive
 from mixminus.recording.channels import Spec
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import FinishedFile, NoAudio
 from mixminus.recording.finisher import Desk
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.protocol import Discard, Failed, Finish, Finished, Follow, Forget, FromFinisher
 from mixminus.recording.rendering import Format
+from mixminus.recording.sealing import new_cipher
 from mixminus.recording.spool import Spool, segment_files
 from mixminus.recording.storage import DiskStorage, KeyMaker
 from mixminus.store.db import Store
@@ -135,15 +138,15 @@ class MortalSpool(Spool):
 class DeskFinisher:
     """The finisher's desk in this process, turn by turn; it may die by itself and is told everything again then."""
 
-    def __init__(self, fate: Fate, dies: Callable[[], bool]) -> None:
-        self._fate, self._dies = fate, dies
+    def __init__(self, fate: Fate, dies: Callable[[], bool], ring: KeyRing) -> None:
+        self._fate, self._dies, self._ring = fate, dies, ring
         self._answers: dict[str, FromFinisher] = {}
         self._follows: dict[str, Follow] = {}
         self._desk = self._new_desk()
         self.deaths = 0
 
     def _new_desk(self) -> Desk:
-        return Desk(lambda answer: self._answers.update({answer.recording_id: answer}))
+        return Desk(lambda answer: self._answers.update({answer.recording_id: answer}), ring=self._ring)
 
     def follow(
         self,
@@ -203,11 +206,13 @@ class DeskFinisher:
 class Mixer:
     """Stands in for the media worker: one tap, real spool writing, samples that count 1, 2, 3, ... in 15 bits."""
 
-    def __init__(self, fate: Fate, clock: ManualClock, full: Callable[[], bool]) -> None:
+    def __init__(self, fate: Fate, clock: ManualClock, full: Callable[[], bool], key: bytes | None = None) -> None:
+        """``key``: spools are sealed with it."""
         self._clock = clock
         self.safe: dict[Path, int] = {}
         kind = type("FatedSpool", (MortalSpool,), {"safe": self.safe, "fate": fate, "full": staticmethod(full)})
-        self.writer = SpoolWriter(lambda *args, **named: kind.open(*args, **named))  # type: ignore[attr-defined]
+        seal = partial(new_cipher, key) if key is not None else None
+        self.writer = SpoolWriter(lambda *args, **named: kind.open(*args, **named, seal=seal))  # type: ignore[attr-defined]
         self.mixed: Counter[str] = Counter()
         """Samples of each recording that were mixed while it was not paused."""
         self._taps: dict[str, Tap] = {}
@@ -330,6 +335,8 @@ class Trial:
         self.disk_trouble = self.randomly.random() < 0.1
         self.store_trouble = self.randomly.random() < 0.2
         self.format: Literal["wav", "mp3"] = "mp3" if self.randomly.random() < 0.15 else "wav"
+        self.key = self.randomly.randbytes(32) if self.randomly.random() < 0.2 else None
+        self.ring = KeyRing(self.key)
         self.mixed: Counter[str] = Counter()
         self.stopped_at: dict[str, datetime] = {}
         self.verdict = Verdict()
@@ -435,7 +442,7 @@ class Life:
 
     def __init__(self, trial: Trial, fate: Fate) -> None:
         self.trial, self.fate = trial, fate
-        self.mixer = Mixer(fate, trial.clock, self._disk_is_full)
+        self.mixer = Mixer(fate, trial.clock, self._disk_is_full, trial.key)
         self._waiting: list[tuple[datetime, asyncio.Event]] = []
         self._tasks: list[asyncio.Task[Any]] = []
         self._store: Store | None = None
@@ -463,11 +470,12 @@ class Life:
         self._store = await Store.open(trial.data)
         store: Any = MortalStore(self._store, self.fate, self._store_refuses)
         mint = Mint(seed=trial.randomly.randrange(1 << 30))
-        finisher: Any = DeskFinisher(self.fate, lambda: trial.randomly.random() < 0.01)
+        finisher: Any = DeskFinisher(self.fate, lambda: trial.randomly.random() < 0.01, trial.ring)
         local = DiskStorage(trial.data / "recordings")
         spool = trial.data / "spool"
-        keeper = Keeper(store, Archive(local), clock=clock, spool_root=spool)
-        recorder = CallRecorder(finisher, local, spool, keeper, KeyMaker(), clock=clock)
+        archive = Archive(local, ring=trial.ring)
+        keeper = Keeper(store, archive, clock=clock, spool_root=spool)
+        recorder = CallRecorder(finisher, local, spool, keeper, KeyMaker(), clock=clock, ring=trial.ring)
         self.finisher, self.timers, lines, sounds = finisher, ManualTimers(), FakeLines(), FakeSounds()
         self.service = Service(
             store=store, media=self.mixer, lines=lines, recorder=recorder, documents=FakeDocuments(), sounds=sounds,

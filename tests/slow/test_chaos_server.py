@@ -149,7 +149,7 @@ class Chaos:
 
     async def live(self) -> None:
         """Start, record a few calls, let things go wrong, die."""
-        await self.server.start()
+        await self.server.start(timeout=60)
         self.sink.auth_token = self.server.address.auth_token
         self.lives, self.worker_killed = self.lives + 1, 0.0
         async with AsyncExitStack() as phones:
@@ -273,7 +273,7 @@ async def test_the_whole_server_killed_at_random(
         while chaos.kills < KILLS:
             await chaos.live()
         door.shut = False
-        await server.start()
+        await server.start(timeout=60)
         totals = await _judge(chaos)
     finally:
         server.kill()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,10 +21,11 @@ from mixminus.errors import StorageError
 from mixminus.media.protocol import TapClosed, TapFailed
 from mixminus.recording import finish
 from mixminus.recording.client import Finisher
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import NoAudio, beside
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.notebook import Notebook
-from mixminus.recording.recover import holds_nothing, spools
+from mixminus.recording.recover import holds_nothing, is_sealed, spools
 from mixminus.recording.rendering import Format
 from mixminus.recording.storage import DiskStorage, KeyMaker
 from mixminus.recording.transcribe import FASTER_WHISPER
@@ -59,15 +60,19 @@ class CallRecorder:
         engine: str = FASTER_WHISPER,
         model: str = "",
         renderings: Renderings | None = None,
+        ring: KeyRing | None = None,
+        key_files: Sequence[Path] = (),
     ) -> None:
         """``masters``: where spools are kept when their file is announced; ``None``: they are removed. ``renderings``
-        knows what else is made of every recording.
+        knows what else is made of every recording. ``ring`` opens sealed spools, and seals notes if it seals at all;
+        ``key_files`` are where its keys are, for other processes.
         """
+        self._ring, self._key_files = ring or KeyRing(), tuple(key_files)
         self._renderings = renderings
         self._clock = clock
         self._engine, self._model = engine, model
         self._masters = masters
-        self.notebook = Notebook(spool_root)
+        self.notebook = Notebook(spool_root, self._ring.sealing_key if self._ring.seals else None)
         self._finisher = finisher
         self._storage = storage
         self._spool_root = spool_root
@@ -142,8 +147,9 @@ class CallRecorder:
         out = beside(self._storage.path(row.file), "transcript.json")
         command = (sys.executable, "-m", "mixminus", "transcriber", "--folder", self.folder(row.id), "--out", str(out))
         chosen = ("--engine", self._engine, "--model", self._model, "--pause-as", spec_of(row).pause_as)
+        keys = [word for path in self._key_files for word in ("--key-file", str(path))]
         process = await asyncio.create_subprocess_exec(
-            *command, *chosen, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            *command, *chosen, *keys, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
         try:
             _, complaint = await process.communicate()
@@ -157,7 +163,10 @@ class CallRecorder:
         return str(msgspec.json.decode(await asyncio.to_thread(out.read_bytes))["text"])
 
     async def discard(self, recording_id: str) -> None:
-        await self._remove(recording_id, self._masters / recording_id if self._masters is not None else None)
+        keep = None if self._masters is None else self._masters / recording_id
+        if self._ring.seals and not await asyncio.to_thread(is_sealed, Path(self.folder(recording_id))):
+            keep = None  # it was begun before there was a key
+        await self._remove(recording_id, keep)
 
     async def _remove(self, recording_id: str, keep: Path | None) -> None:
         """``keep``: where the spool goes instead."""
@@ -171,7 +180,7 @@ class CallRecorder:
     async def _remove_empty(self, recording_id: str) -> None:
         """The spool of a failed recording, if there is nothing in it to rescue."""
         try:
-            empty = await asyncio.to_thread(holds_nothing, Path(self.folder(recording_id)))
+            empty = await asyncio.to_thread(holds_nothing, Path(self.folder(recording_id)), self._ring)
         except StorageError as error:
             log.error("a spool cannot be looked into", recording_id=recording_id, error=str(error))
             return

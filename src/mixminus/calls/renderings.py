@@ -136,7 +136,7 @@ class Renderings:
         if folder is None or not segment_files(folder):
             raise NotFound("the master of this recording is not kept (any more): see the setting master_days")
         notes_file = folder / NOTES_FILE
-        notes = read_notes(notes_file.read_bytes() if notes_file.exists() else b"")
+        notes = read_notes(notes_file.read_bytes() if notes_file.exists() else b"", self._archive.ring)
         silent = () if coach else self._coached(row)
         channels = channels_of(layout, coach=coach, tracks=tracks, notes=notes, partly={name for name, _, _ in silent})
         if len(channels) > MOST_CHANNELS[format]:

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from mixminus.recording.archive import Archive
+    from mixminus.recording.encryption import KeyRing
     from mixminus.store.reader import Reader
 
 recordings = typer.Typer(help="Look at, check and rescue recordings.", no_args_is_help=True)
@@ -99,6 +100,10 @@ def recover(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A rescued spool folder, or a folder of them.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go.")] = Path("recovered"),
     format: Annotated[str, typer.Option(help="mp3 or wav.")] = "wav",
+    key_file: Annotated[
+        list[Path] | None,
+        typer.Option("--key", "--key-file", metavar="FILE", help="Key the spools were sealed with; may be repeated."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn spools rescued from another machine into verified files: exit code 1 if one of them held nothing.
@@ -108,24 +113,26 @@ def recover(
     if format not in ("mp3", "wav"):
         raise typer.BadParameter("must be mp3 or wav", param_hint="--format")
     from mixminus.errors import ConfigurationError
+    from mixminus.recording.encryption import KeyRing, read_key
     from mixminus.recording.recover import spools
     from mixminus.recording.spool import segment_files
 
     found = [folder] if folder.is_dir() and segment_files(folder) else spools(folder)
     if not found:
         raise ConfigurationError(f"{folder}: holds no spool; a spool is a folder with files named seg-000001.spool")
-    rows = [_rescue(spool, "mp3" if format == "mp3" else "wav", to) for spool in found]
+    ring = KeyRing(None, [read_key(path) for path in key_file or []])
+    rows = [_rescue(spool, "mp3" if format == "mp3" else "wav", to, ring) for spool in found]
     _show(rows, ("spool", "seconds", "complete", "damage", "file", "trouble"), json)
     raise typer.Exit(1 if any(row["trouble"] for row in rows) else 0)
 
 
-def _rescue(spool: Path, format: Literal["mp3", "wav"], to: Path) -> dict[str, Any]:
+def _rescue(spool: Path, format: Literal["mp3", "wav"], to: Path, ring: KeyRing) -> dict[str, Any]:
     from mixminus.errors import StorageError
     from mixminus.recording.recover import recover_folder
 
     row: dict[str, Any] = {"spool": spool.name, "seconds": 0, "complete": False, "damage": 0, "file": "", "trouble": ""}
     try:
-        made = recover_folder(spool, format, to / f"{spool.name}.{format}")
+        made = recover_folder(spool, format, to / f"{spool.name}.{format}", ring)
     except StorageError as error:
         return row | {"trouble": str(error)}
     return row | {

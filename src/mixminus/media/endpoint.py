@@ -55,7 +55,9 @@ log = structlog.get_logger(__name__)
 Spawn = Callable[[int, socket.socket, Sequence[socket.socket]], "subprocess.Popen[bytes]"]
 
 
-def spawn_worker(index: int, control: socket.socket, rtp: Sequence[socket.socket]) -> subprocess.Popen[bytes]:
+def spawn_worker(
+    index: int, control: socket.socket, rtp: Sequence[socket.socket], *, options: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start ``mixminus media worker``, which inherits its end of the control stream and the RTP sockets."""
     fds = [sock.fileno() for sock in rtp]
     command = [sys.executable, "-m", "mixminus", "media", "worker", "--index", str(index)]
@@ -66,6 +68,7 @@ def spawn_worker(index: int, control: socket.socket, rtp: Sequence[socket.socket
         str(control.fileno()),
         "--rtp-fds",
         ",".join(map(str, fds)),
+        *options,
     ]
     # The engine is one thread by design; a BLAS pool would only spin beside it.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

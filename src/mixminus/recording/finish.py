@@ -14,6 +14,7 @@ import msgspec
 from mixminus.errors import StorageError
 from mixminus.recording import sidecar, verify
 from mixminus.recording.channels import Spec
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.follow import SpoolTail
 from mixminus.recording.rendering import Format, Rendering
 from mixminus.recording.spool import disk_error, make_folder, sync_file, sync_folder, write_synced
@@ -68,9 +69,18 @@ class Job:
     """
 
     def __init__(
-        self, folder: Path, format: Format, target: Path, spec: Spec | None = None, sidecar_of: str = ""
+        self,
+        folder: Path,
+        format: Format,
+        target: Path,
+        spec: Spec | None = None,
+        sidecar_of: str = "",
+        ring: KeyRing | None = None,
     ) -> None:
-        """``sidecar_of``: recording id for the files beside the target; empty: none are written."""
+        """``sidecar_of``: recording id for the files beside the target; empty: none are written. ``ring`` opens a
+        sealed spool.
+        """
+        self._ring = ring or KeyRing()
         self._sidecar_of = sidecar_of
         self._peaks: sidecar.Peaks | None = None
         self.trouble: StorageError | None = None
@@ -82,7 +92,7 @@ class Job:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._tail = SpoolTail(self._folder, self._spec)
+        self._tail = SpoolTail(self._folder, self._spec, self._ring)
         self._rendering: Rendering | None = None
         self._check: verify.Check | None = None
         self._peaks = None
@@ -202,7 +212,7 @@ class Job:
             noted = notes_file.read_bytes() if notes_file.exists() else b""
             if noted:
                 sync_file(notes_file)  # the master's renderings need it too
-            notes = sidecar.read_notes(noted)
+            notes = sidecar.read_notes(noted, self._ring)
             document = sidecar.build(
                 recording_id=self._sidecar_of,
                 rate=self._tail.rate,

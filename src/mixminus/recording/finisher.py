@@ -23,6 +23,7 @@ import msgspec
 
 from mixminus.errors import StorageError
 from mixminus.media.frames import FrameReader, frame
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import Job, NoAudio, Turns, Wait, call
 from mixminus.recording.protocol import (
     Discard,
@@ -57,8 +58,10 @@ class Desk:
         answer: Callable[[FromFinisher], None],
         threads: ThreadPoolExecutor | None = None,
         ready: Callable[[], None] = lambda: None,
+        ring: KeyRing | None = None,
     ) -> None:
         self._answer = answer
+        self._ring = ring
         self._threads, self._ready = threads, ready
         self._waiting: dict[str, tuple[Turns, Future[None]]] = {}
         self._discards: deque[Discard] = deque()
@@ -70,7 +73,7 @@ class Desk:
         """Take a command. Finish of what is not followed is answered with Failed."""
         match command:
             case Follow(recording_id, folder, format, target, spec, sidecar):
-                job = Job(Path(folder), format, Path(target), spec, recording_id if sidecar else "")
+                job = Job(Path(folder), format, Path(target), spec, recording_id if sidecar else "", self._ring)
                 self._jobs.setdefault(recording_id, job)
             case Finish(recording_id):
                 self._finish(recording_id)
@@ -175,19 +178,25 @@ class Desk:
             self._answer(Discarded(recording_id))
 
 
-def serve(connection: socket.socket) -> None:
-    """Work until the other end closes. ``connection`` is a connected local stream socket."""
+def serve(connection: socket.socket, ring: KeyRing | None = None) -> None:
+    """Work until the other end closes. ``connection`` is a connected local stream socket; ``ring`` opens what is
+    sealed.
+    """
     woken, waker = socket.socketpair()
     waker.setblocking(False)
     with woken, waker, ThreadPoolExecutor(_THREADS, thread_name_prefix="disk") as threads:
-        _serve(connection, woken, threads, lambda: _wake(waker))
+        _serve(connection, woken, threads, lambda: _wake(waker), ring)
 
 
 def _serve(
-    connection: socket.socket, woken: socket.socket, threads: ThreadPoolExecutor, wake: Callable[[], None]
+    connection: socket.socket,
+    woken: socket.socket,
+    threads: ThreadPoolExecutor,
+    wake: Callable[[], None],
+    ring: KeyRing | None,
 ) -> None:
     encoder, decoder, reader = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(ToFinisher), FrameReader()
-    desk = Desk(lambda message: connection.sendall(frame(encoder.encode(message))), threads, wake)
+    desk = Desk(lambda message: connection.sendall(frame(encoder.encode(message))), threads, wake, ring)
     next_poll = time.monotonic() + POLL_SECONDS
     while True:
         wait = 0.0 if desk.busy else max(0.0, next_poll - time.monotonic())

@@ -6,7 +6,9 @@ from collections import deque
 from pathlib import Path
 
 from mixminus.recording.channels import Spec, samples_of
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.journal import SegmentHeader, SegmentParser
+from mixminus.recording.sealing import opener
 from mixminus.recording.spool import disk_error, segment_files
 from mixminus.recording.timeline import Anchor, Assembler, Happening, Marker, Piece
 
@@ -21,8 +23,10 @@ class SpoolTail:
     then. The folder need not exist yet. Files are opened for each reading: hundreds of tails hold no descriptors.
     """
 
-    def __init__(self, folder: Path, spec: Spec | None = None) -> None:
+    def __init__(self, folder: Path, spec: Spec | None = None, ring: KeyRing | None = None) -> None:
+        """``ring``: opens what is sealed."""
         self.folder = folder
+        self._open_envelope = opener(ring or KeyRing())
         self.spec = spec or Spec()
         self.damage = 0
         self._assembler = Assembler(pause_as=self.spec.pause_as)
@@ -31,7 +35,7 @@ class SpoolTail:
         """Samples of the first ready piece that were given out."""
         self._given = 0
         """Samples given out in all."""
-        self._parser = SegmentParser()
+        self._parser = SegmentParser(self._open_envelope)
         self._announced = False
         self._path: Path | None = None
         self._offset = 0
@@ -132,4 +136,4 @@ class SpoolTail:
 
     def _leave_segment(self, following: Path) -> None:
         self._path, self._offset = following, 0
-        self._parser, self._announced = SegmentParser(), False
+        self._parser, self._announced = SegmentParser(self._open_envelope), False

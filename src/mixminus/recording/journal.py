@@ -11,6 +11,9 @@ is a header and then blocks. All integers are little-endian, samples are signed 
 ``position`` counts the samples of the segment before this block, recorded and GAP alike; paused time has none.
 ``sequence`` rises by one per block. Both let a reader tell what damage took away.
 
+Of a sealed segment (flag 2, version 3) the header is followed by an envelope of 80 bytes with the key, and its crc32;
+every payload is sealed and 16 bytes longer, see :mod:`mixminus.recording.sealing`.
+
 TRACK blocks hold samples of one named voice at the same ``position`` as the AUDIO block that comes after them, and of
 its length; a track without a block is silent there. NOTES say what happened within that AUDIO block. Version 1 knew
 neither.
@@ -22,12 +25,15 @@ block and counted. What the blocks amount to is the business of :mod:`mixminus.r
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 from zlib import crc32
 
-VERSION = 2
-_READABLE = (1, 2)
+from mixminus.errors import StorageError
+
+VERSION, SEALED_VERSION = 2, 3
+_READABLE = (1, 2, 3)
 SAMPLE_BYTES = 2
 MAX_PAYLOAD = 1 << 20
 """Bytes; a longer length is damage."""
@@ -41,7 +47,24 @@ _GAP = struct.Struct("<Q")
 _NAME = struct.Struct("<H")
 SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
 BLOCK_HEADER_BYTES = _BLOCK.size + _CRC.size
+ENVELOPE_BYTES = 80
+_PAUSED, _SEALED = 1, 2
 _MIN_RATE, _MAX_RATE = 4000, 192_000
+
+
+class Cipher(Protocol):
+    """Seals the payloads of one segment."""
+
+    overhead: int
+
+    def seal(
+        self, kind: int, sequence: int, position: int, monotonic_ns: int, payload: bytes | memoryview
+    ) -> bytes: ...
+    def open(self, kind: int, sequence: int, position: int, monotonic_ns: int, payload: bytes) -> bytes | None: ...
+
+
+OpenEnvelope: TypeAlias = Callable[[bytes], Cipher]
+"""May raise StorageError: there is no key for it."""
 
 
 class Kind(IntEnum):
@@ -69,6 +92,9 @@ class SegmentHeader(NamedTuple):
     wall_ns: int
     boot_id: bytes
     paused: bool = False
+    envelope: bytes = b""
+    """Of a sealed segment: what its key is wrapped in, 80 bytes."""
+    sealed: bool = False
 
 
 class Block(NamedTuple):
@@ -90,16 +116,18 @@ class Block(NamedTuple):
 
 def encode_segment(header: SegmentHeader) -> bytes:
     """The first bytes of a segment file."""
+    sealed = bool(header.envelope)
     body = _SEGMENT.pack(
         _SEGMENT_MAGIC,
-        VERSION,
-        int(header.paused),
+        SEALED_VERSION if sealed else VERSION,
+        _PAUSED * header.paused | _SEALED * sealed,
         header.rate,
         header.monotonic_ns,
         header.wall_ns,
         header.boot_id,
     )
-    return body + _CRC.pack(crc32(body))
+    envelope = header.envelope + _CRC.pack(crc32(header.envelope)) if sealed else b""
+    return body + _CRC.pack(crc32(body)) + envelope
 
 
 def encode_block_header(
@@ -133,7 +161,7 @@ def decode_track(payload: bytes) -> tuple[str, bytes]:
 
 
 def decode_segment(data: bytes | bytearray | memoryview) -> SegmentHeader | None:
-    """The header at the start of ``data``; ``None`` if it is not whole and sound."""
+    """The header at the start of ``data``, without its envelope; ``None`` if it is not whole and sound."""
     if len(data) < SEGMENT_HEADER_BYTES:
         return None
     body = data[: _SEGMENT.size]
@@ -141,7 +169,7 @@ def decode_segment(data: bytes | bytearray | memoryview) -> SegmentHeader | None
     sound = magic == _SEGMENT_MAGIC and version in _READABLE and _CRC.unpack_from(data, _SEGMENT.size)[0] == crc32(body)
     if not sound or not _MIN_RATE <= rate <= _MAX_RATE:
         return None
-    return SegmentHeader(rate, monotonic_ns, wall_ns, boot_id, bool(flags & 1))
+    return SegmentHeader(rate, monotonic_ns, wall_ns, boot_id, bool(flags & _PAUSED), sealed=bool(flags & _SEALED))
 
 
 class _Head(NamedTuple):
@@ -153,15 +181,18 @@ class _Head(NamedTuple):
     payload_crc: int
 
 
-def _decode_head(data: bytearray, offset: int) -> _Head | None:
-    """The block header at ``offset``, which must lie wholly in ``data``; ``None`` if it is damaged."""
+def _decode_head(data: bytearray, offset: int, overhead: int) -> _Head | None:
+    """The block header at ``offset``, which must lie wholly in ``data``; ``None`` if it is damaged. ``overhead``: bytes
+    by which payloads are longer than they say.
+    """
     magic, kind, _, _, length, sequence, position, monotonic_ns, payload_crc = _BLOCK.unpack_from(data, offset)
     end = offset + _BLOCK.size
     if magic != _BLOCK_MAGIC or _CRC.unpack_from(data, end)[0] != crc32(memoryview(data)[offset:end]):
         return None
-    free = {Kind.TRACK: length, Kind.NOTES: length, Kind.AUDIO: length - length % SAMPLE_BYTES}
+    plain = length - overhead
+    free = {Kind.TRACK: plain, Kind.NOTES: plain, Kind.AUDIO: plain - plain % SAMPLE_BYTES}
     expected = free.get(Kind(kind), _GAP.size if kind == Kind.GAP else 0) if kind in _KINDS else -1
-    if length != expected or length > MAX_PAYLOAD:
+    if not 0 <= plain <= MAX_PAYLOAD or plain != expected:
         return None
     return _Head(Kind(kind), length, sequence, position, monotonic_ns, payload_crc)
 
@@ -174,10 +205,14 @@ class SegmentParser:
 
     ``header`` is ``None`` until it was read; a segment whose header is damaged yields no blocks at all, because its
     rate and time are unknown. ``damage`` counts stretches of bytes that were skipped.
+
+    ``open_envelope`` finds the key of a sealed segment; what it raises, StorageError, is the one thing that is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, open_envelope: OpenEnvelope | None = None) -> None:
         self.header: SegmentHeader | None = None
+        self._open_envelope = open_envelope
+        self._cipher: Cipher | None = None
         self.damage = 0
         self._buffer = bytearray()
         self._lost = False
@@ -205,31 +240,54 @@ class SegmentParser:
     def _read_header(self) -> bool:
         if len(self._buffer) < SEGMENT_HEADER_BYTES:
             return False
-        self.header = decode_segment(self._buffer)
-        if self.header is None:
+        header = decode_segment(self._buffer)
+        length = SEGMENT_HEADER_BYTES
+        if header is not None and header.sealed:
+            length += ENVELOPE_BYTES + _CRC.size
+            if len(self._buffer) < length:
+                return False
+            header = self._with_envelope(header)
+        if header is None:
             self.damage += 1
             self._unreadable = True
             self._buffer.clear()
             return False
-        del self._buffer[:SEGMENT_HEADER_BYTES]
+        self.header = header
+        del self._buffer[:length]
         return True
+
+    def _with_envelope(self, header: SegmentHeader) -> SegmentHeader | None:
+        end = SEGMENT_HEADER_BYTES + ENVELOPE_BYTES
+        envelope = bytes(self._buffer[SEGMENT_HEADER_BYTES:end])
+        if crc32(envelope) != _CRC.unpack_from(self._buffer, end)[0]:
+            return None
+        if self._open_envelope is None:
+            raise StorageError("the spool is sealed, and there is no key to open it: name the key file")
+        self._cipher = self._open_envelope(envelope)
+        return header._replace(envelope=envelope)
 
     def _next(self, offset: int, blocks: list[Block]) -> int:
         """Read one block at ``offset`` or skip damage; bytes used, 0 when more must come first."""
         if len(self._buffer) - offset < BLOCK_HEADER_BYTES:
             return 0
-        head = _decode_head(self._buffer, offset)
+        head = _decode_head(self._buffer, offset, 0 if self._cipher is None else self._cipher.overhead)
         if head is None:
             return self._skip(offset)
         start = offset + BLOCK_HEADER_BYTES
         if len(self._buffer) < start + head.length:
             return 0
         payload = bytes(memoryview(self._buffer)[start : start + head.length])
-        if crc32(payload) != head.payload_crc:
+        plain = self._opened(head, payload) if crc32(payload) == head.payload_crc else None
+        if plain is None:
             return self._skip(offset)
         self._lost = False
-        blocks.append(Block(head.kind, head.sequence, head.position, head.monotonic_ns, payload))
+        blocks.append(Block(head.kind, head.sequence, head.position, head.monotonic_ns, plain))
         return BLOCK_HEADER_BYTES + head.length
+
+    def _opened(self, head: _Head, payload: bytes) -> bytes | None:
+        if self._cipher is None:
+            return payload
+        return self._cipher.open(head.kind, head.sequence, head.position, head.monotonic_ns, payload)
 
     def _skip(self, offset: int) -> int:
         """Go on to what may be the next block. Counts once per stretch of damage."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from mixminus.recording.sealing import seal_note
 from mixminus.recording.sidecar import NOTES_FILE
 from mixminus.recording.spool import disk_error, make_folder, sync_file, sync_folder
 
@@ -25,8 +26,9 @@ _THREADS = 4
 class Notebook:
     """One for all recordings. ``root`` is the folder of the spool folders."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, key: bytes | None = None) -> None:
+        """``key``: the customer's; notes are sealed with it."""
+        self._root, self._key = root, key
         self._waiting: dict[str, list[bytes]] = {}
         self._lock = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
@@ -35,8 +37,10 @@ class Notebook:
 
     def note(self, recording_id: str, at_ns: int, kind: str, facts: Mapping[str, Any]) -> None:
         """``at_ns``: CLOCK_MONOTONIC at which it happened. Returns at once; a disk that refuses is logged."""
-        line = msgspec.json.encode({"at_ns": at_ns, "kind": kind, **facts}) + b"\n"
-        self._waiting.setdefault(recording_id, []).append(line)
+        line = msgspec.json.encode({"at_ns": at_ns, "kind": kind, **facts})
+        if self._key is not None:
+            line = seal_note(line, self._key)
+        self._waiting.setdefault(recording_id, []).append(line + b"\n")
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write_later(), name="notes")
 

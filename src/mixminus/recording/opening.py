@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mixminus.recording.archive import Archive
 from mixminus.recording.encryption import KeyRing, read_key
 from mixminus.recording.retention import Retention
@@ -20,6 +22,13 @@ def open_archive(settings: Settings) -> Archive:
     sealing = None if table.encryption_key_file is None else read_key(table.encryption_key_file)
     ring = KeyRing(sealing, [read_key(path) for path in table.old_key_files])
     return Archive(DiskStorage(settings.data / RECORDINGS), remote, ring)
+
+
+def key_files(settings: Settings) -> tuple[Path, ...]:
+    """Where the customer's keys are, the one that seals first."""
+    table = settings.storage
+    first = [] if table.encryption_key_file is None else [table.encryption_key_file]
+    return (*first, *table.old_key_files)
 
 
 def key_maker(settings: Settings) -> KeyMaker:

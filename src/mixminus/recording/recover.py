@@ -9,10 +9,12 @@ from pathlib import Path
 from mixminus.errors import StorageError
 from mixminus.recording import finish
 from mixminus.recording.client import Finisher
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import FinishedFile, Job
-from mixminus.recording.journal import SegmentParser
+from mixminus.recording.journal import SEGMENT_HEADER_BYTES, SegmentParser, decode_segment
 from mixminus.recording.protocol import Follow
 from mixminus.recording.rendering import Format
+from mixminus.recording.sealing import opener
 from mixminus.recording.spool import disk_error, segment_files
 
 _AT_ONCE = 4
@@ -30,18 +32,33 @@ def spools(root: Path) -> list[Path]:
         raise disk_error(error, root, "listing spools in") from error
 
 
-def holds_nothing(folder: Path) -> bool:
+def holds_nothing(folder: Path, ring: KeyRing | None = None) -> bool:
     """Whether a spool is whole and without a single sample, so that there is nothing in it to rescue. Damage counts as
     something. Raises StorageError if unreadable.
     """
+    files = segment_files(folder)
     try:
-        return all(path.stat().st_size <= _EMPTY_BYTES and _silent(path.read_bytes()) for path in segment_files(folder))
+        return all(path.stat().st_size <= _EMPTY_BYTES and _silent(path.read_bytes(), ring) for path in files)
     except OSError as error:
         raise disk_error(error, folder, "reading") from error
 
 
-def _silent(segment: bytes) -> bool:
-    parser = SegmentParser()
+def is_sealed(folder: Path) -> bool:
+    """Whether every segment is. False for what cannot be read."""
+    return all(_header_is_sealed(path) for path in segment_files(folder))
+
+
+def _header_is_sealed(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            header = decode_segment(file.read(SEGMENT_HEADER_BYTES))
+    except OSError:
+        return False
+    return header is not None and header.sealed
+
+
+def _silent(segment: bytes, ring: KeyRing | None) -> bool:
+    parser = SegmentParser(opener(ring or KeyRing()))
     samples = sum(block.samples for block in parser.feed(segment))
     return not (samples or parser.damage or parser.pending)
 
@@ -74,6 +91,8 @@ async def recover(
             group.create_task(one(entry))
 
 
-def recover_folder(folder: Path, format: Format, target: Path) -> FinishedFile:
-    """A rescued spool folder into a verified file, here and now. Raises StorageError; the spool stays."""
-    return finish.run(Job(folder, format, target))
+def recover_folder(folder: Path, format: Format, target: Path, ring: KeyRing | None = None) -> FinishedFile:
+    """A rescued spool folder into a verified file, here and now; ``ring`` opens a sealed one. Raises StorageError; the
+    spool stays.
+    """
+    return finish.run(Job(folder, format, target, ring=ring))

@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from mixminus.recording.encryption import KeyRing
+from mixminus.recording.sealing import open_notes
 from mixminus.recording.timeline import Anchor, Happening, Marker
 
 NOTES_FILE = "events.jsonl"
@@ -35,10 +37,12 @@ _NAMES = {
 }
 
 
-def read_notes(data: bytes) -> list[dict[str, Any]]:
-    """The control process's notes in order of time; a line cut off by a crash is left out."""
+def read_notes(data: bytes, ring: KeyRing | None = None) -> list[dict[str, Any]]:
+    """The control process's notes in order of time; a line cut off by a crash is left out. ``ring`` opens sealed ones;
+    raises :class:`~mixminus.recording.encryption.Sealed` when it has no key for them.
+    """
     found = []
-    for line in data.splitlines():
+    for line in open_notes(data, ring or KeyRing()).splitlines():
         try:
             note = json.loads(line)
         except ValueError:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from mixminus.errors import StorageError
@@ -34,6 +34,8 @@ def _find_syncfs() -> Callable[[int], int] | None:
 
 
 _SYNCFS = _find_syncfs()
+NewCipher: TypeAlias = Callable[[], tuple[bytes, journal.Cipher]]
+"""Envelope and cipher of a new segment."""
 SEGMENT_NAME = re.compile(r"seg-(\d{6})\.spool")
 
 
@@ -135,13 +137,23 @@ class Spool:
     readable, and the spool accepts nothing more but :meth:`close`.
     """
 
-    def __init__(self, path: Path, descriptor: int, *, rate: int, paused: bool, unnamed: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        descriptor: int,
+        *,
+        rate: int,
+        paused: bool,
+        unnamed: Sequence[Path] = (),
+        cipher: journal.Cipher | None = None,
+    ) -> None:
         """``unnamed``: folders with names in them that a power cut would still take."""
         self.path = path
         self.rate = rate
         self.paused = paused
         self._descriptor = descriptor
         self._unnamed = tuple(unnamed)
+        self._cipher = cipher
         self._dirty = True
         self._ended = False
         self._written = 0
@@ -151,11 +163,14 @@ class Spool:
         self._error: StorageError | None = None
 
     @classmethod
-    def open(cls, folder: Path, *, rate: int, now_ns: int, paused: bool = False) -> Spool:
+    def open(
+        cls, folder: Path, *, rate: int, now_ns: int, paused: bool = False, seal: NewCipher | None = None
+    ) -> Spool:
         """Begin the next segment of the recording in ``folder``, which is created if need be.
 
         ``now_ns``: CLOCK_MONOTONIC of the first sample. The time since the segment before, if there is one, becomes a
-        marked silence. Nothing waits for the disk: the first :meth:`sync` makes name and content safe.
+        marked silence. Nothing waits for the disk: the first :meth:`sync` makes name and content safe. With ``seal``
+        (:func:`mixminus.recording.sealing.new_cipher` of a key) everything is sealed.
         """
         path = folder
         try:
@@ -166,9 +181,11 @@ class Spool:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise disk_error(error, path, "creating spool") from error
-        spool = cls(path, descriptor, rate=rate, paused=paused, unnamed=unnamed)
+        envelope, cipher = seal() if seal is not None else (b"", None)
+        spool = cls(path, descriptor, rate=rate, paused=paused, unnamed=unnamed, cipher=cipher)
+        header = journal.SegmentHeader(rate, now_ns, time.time_ns(), boot_id(), paused, envelope)
         try:
-            spool._write(journal.encode_segment(journal.SegmentHeader(rate, now_ns, time.time_ns(), boot_id(), paused)))
+            spool._write(journal.encode_segment(header))
         except StorageError:
             os.close(descriptor)
             raise
@@ -276,8 +293,11 @@ class Spool:
             raise self._error
 
     def _block(self, kind: Kind, payload: memoryview, now_ns: int) -> None:
-        header = journal.encode_block_header(kind, self._sequence, self._position, now_ns, payload)
-        self._write(header, payload)
+        sealed: bytes | memoryview = payload
+        if self._cipher is not None:
+            sealed = self._cipher.seal(kind, self._sequence, self._position, now_ns, payload)
+        header = journal.encode_block_header(kind, self._sequence, self._position, now_ns, sealed)
+        self._write(header, sealed)
         self._sequence += 1
         if kind is Kind.AUDIO:
             self._position += len(payload) // journal.SAMPLE_BYTES

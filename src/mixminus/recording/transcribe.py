@@ -18,6 +18,7 @@ import soxr
 
 from mixminus.errors import StorageError
 from mixminus.recording.channels import Spec
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.follow import SpoolTail
 from mixminus.recording.sidecar import NOTES_FILE, members_of, read_notes
 from mixminus.recording.timeline import PauseAs
@@ -72,35 +73,36 @@ def faster_whisper(model: str) -> Engine:
     return transcribe
 
 
-def transcript(folder: Path, engine: Engine, pause_as: PauseAs = "cut") -> dict[str, Any]:
-    """What was said in the closed spool in ``folder``, in order; without tracks nobody is named.
+def transcript(folder: Path, engine: Engine, pause_as: PauseAs = "cut", ring: KeyRing | None = None) -> dict[str, Any]:
+    """What was said in the closed spool in ``folder``, in order; without tracks nobody is named. ``ring`` opens a
+    sealed one.
 
     Raises StorageError when the disk cannot be read.
     """
-    names = _tracks(folder, pause_as)
+    names = _tracks(folder, pause_as, ring)
     notes_file = folder / NOTES_FILE
-    members = members_of(read_notes(notes_file.read_bytes() if notes_file.exists() else b""))
+    members = members_of(read_notes(notes_file.read_bytes() if notes_file.exists() else b"", ring))
     said = []
     for name in names or ("",):
         who = {"call_uuid": name, **{key: members.get(name, {}).get(key, "") for key in ("member_id", "role")}}
         spec = Spec(((name,),) if name else (), pause_as)
         said += [
             {**who, "start_ms": round(1000 * one.start), "end_ms": round(1000 * one.end), "text": one.text}
-            for one in engine(_samples(folder, spec))
+            for one in engine(_samples(folder, spec, ring))
         ]
     said.sort(key=lambda one: (one["start_ms"], one["end_ms"]))
     return {"version": 1, "text": "\n".join(str(one["text"]) for one in said), "utterances": said}
 
 
-def _tracks(folder: Path, pause_as: PauseAs) -> tuple[str, ...]:
-    tail = SpoolTail(folder, Spec((), pause_as))
+def _tracks(folder: Path, pause_as: PauseAs, ring: KeyRing | None) -> tuple[str, ...]:
+    tail = SpoolTail(folder, Spec((), pause_as), ring)
     while tail.read()[1]:
         pass
     return tuple(name for name in tail.tracks() if name != "sounds")
 
 
-def _samples(folder: Path, spec: Spec) -> npt.NDArray[np.float32]:
-    tail, parts = SpoolTail(folder, spec), list[npt.NDArray[np.float32]]()
+def _samples(folder: Path, spec: Spec, ring: KeyRing | None) -> npt.NDArray[np.float32]:
+    tail, parts = SpoolTail(folder, spec, ring), list[npt.NDArray[np.float32]]()
     stream: Any = None
     more = True
     while more:

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -28,11 +29,12 @@ from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
+from mixminus.media.endpoint import spawn_worker
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.layouts import wanted
-from mixminus.recording.opening import MASTERS, SPOOL, key_maker, open_archive, retention_of
+from mixminus.recording.opening import MASTERS, SPOOL, key_files, key_maker, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
 from mixminus.recording.storage.objects import ObjectStorage
 from mixminus.recording.transcribe import why_not
@@ -74,6 +76,12 @@ CALLBACK_DRAIN_SECONDS = 3.0
 _MOST_FINISHERS = 4
 PLIVO_PHONE_DOMAIN = "phone.plivo.com"
 """Endpoints are addressed under it by applications written for the vendor."""
+
+
+def _sealing(settings: Settings) -> tuple[str, ...]:
+    """Words for media workers: their spools are sealed if files are."""
+    key_file = settings.storage.encryption_key_file
+    return () if key_file is None else ("--seal-key-file", str(key_file))
 
 
 class Server:
@@ -158,6 +166,8 @@ class Server:
             engine=settings.transcribe_engine,
             model=settings.transcribe_model,
             renderings=self.renderings,
+            ring=self.archive.ring,
+            key_files=key_files(settings),
         )
         self._closing.push_async_callback(self.recorder.notebook.close)
         self._closing.push_async_callback(self.renderings.close)
@@ -175,9 +185,8 @@ class Server:
         self.recording_urls = RecordingUrls(signer, settings.recording_urls)
 
     def _masters(self) -> Path | None:
-        """What is sealed at rest must not lie about in the clear beside it."""
         settings = self.settings
-        return settings.data / MASTERS if settings.master_days and not self.archive.ring.seals else None
+        return settings.data / MASTERS if settings.master_days else None
 
     # -- the parts that virtual time replaces (testing/virtual/server.py)
 
@@ -193,12 +202,13 @@ class Server:
             pool=settings.rtp_pool,
             advertised_host=settings.media_host,
             on_event=self._media_event,
+            spawn=partial(spawn_worker, options=_sealing(settings)),
             high_water=settings.media_high_water,
         )
 
     def _make_finisher(self) -> Finisher:
         """One for each core, within reason, so that hundreds of recordings stopped at once are announced soon."""
-        return Finisher(processes=min(os.cpu_count() or 1, _MOST_FINISHERS))
+        return Finisher(processes=min(os.cpu_count() or 1, _MOST_FINISHERS), key_files=key_files(self.settings))
 
     def _make_outbound(self) -> OutboundClient:
         return OutboundClient(allow_private=self.settings.dev)

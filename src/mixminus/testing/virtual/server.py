@@ -19,6 +19,7 @@ from mixminus.ids import Mint
 from mixminus.outbound.client import OutboundClient
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.recording.client import Finisher, _Member
+from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import NoAudio
 from mixminus.recording.finisher import Desk
 from mixminus.recording.protocol import (
@@ -114,7 +115,7 @@ class VirtualServer(Server):
         return VirtualMedia(self._virtual, self.bank, seed=self._seed, on_event=self._media_event)
 
     def _make_finisher(self) -> Finisher:
-        return InlineFinisher()
+        return InlineFinisher(self.archive.ring)
 
     def _make_outbound(self) -> OutboundClient:
         if self._frozen is not None:
@@ -334,17 +335,17 @@ class ReplayClient(GatedClient):
 class InlineFinisher(Finisher):
     """The finisher's desk in this process: a file is made when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, ring: KeyRing) -> None:
         super().__init__(processes=0)
-        self.member = InlineMember()
+        self.member = InlineMember(ring)
         self._members = [self.member]
 
 
 class InlineMember(_Member):
-    def __init__(self) -> None:
+    def __init__(self, ring: KeyRing) -> None:
         super().__init__((), (0.0,))
         self._answers: deque[FromFinisher] = deque()
-        self._desk = Desk(self._answers.append)
+        self._desk = Desk(self._answers.append, ring=ring)
         self.trouble = ""
         """Why no file can be made; empty if it can."""
 
