@@ -5,8 +5,8 @@ All minting goes through one :class:`Mint`, so that a seeded run makes the same 
 
 from __future__ import annotations
 
+import os
 import random
-import secrets
 import string
 from typing import NewType
 from uuid import UUID
@@ -19,14 +19,35 @@ RecordingId = NewType("RecordingId", str)
 MemberId = NewType("MemberId", str)
 """Decimal digits as text, rising over time; unique per entry into a multiparty call."""
 
+_POOL_BYTES = 1024
 _UPPER_ALNUM = string.ascii_uppercase + string.digits
+
+
+class _Unguessable(random.SystemRandom):
+    """The system's randomness, fetched for many ids at a time: each fetch is a system call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = b""
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)  # two processes must not make the same ids
+
+    def _forget(self) -> None:
+        self._pool = b""
+
+    def getrandbits(self, k: int, /) -> int:
+        count = (k + 7) // 8
+        if len(self._pool) < count:
+            self._pool = os.urandom(max(_POOL_BYTES, count))
+        taken, self._pool = self._pool[:count], self._pool[count:]
+        return int.from_bytes(taken, "big") >> (8 * count - k)
 
 
 class Mint:
     """Makes new identifiers. Without a seed they are unguessable; with one they repeat (tests, virtual time)."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random: random.Random = secrets.SystemRandom() if seed is None else random.Random(seed)
+        self._random: random.Random = _Unguessable() if seed is None else random.Random(seed)
 
     def uuid(self) -> str:
         """Lower-case hyphenated version-4 UUID text."""

@@ -153,12 +153,18 @@ def _attribute_lines(attributes: list[tuple[str, str]]) -> list[str]:
     return [f"a={name}:{value}" if value else f"a={name}" for name, value in attributes]
 
 
+_UNSPECIFIED = frozenset("0:.")
+"""All that an unspecified address is written with."""
+
+
 def _family(host: str) -> str:
     return "IP6" if ":" in host else "IP4"
 
 
 def is_unspecified(host: str) -> bool:
     """``0.0.0.0`` and ``::``: the hold of RFC 2543."""
+    if not _UNSPECIFIED.issuperset(host):
+        return False
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

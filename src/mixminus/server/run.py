@@ -36,7 +36,7 @@ async def serve(settings: Settings, *, announce: Callable[[Server], None] = lamb
     try:
         announce(server)
         log.info("ready", http=server.http_address, sip=server.sip_address)
-        _calm_garbage_collector()
+        calm_garbage_collector()
         await _first(drain, end, server.broken)
         if drain.is_set() and not end.is_set():
             log.info("draining", seconds=settings.drain_seconds)
@@ -63,7 +63,7 @@ async def _started(server: Server, *signals: asyncio.Event) -> bool:
     return not starting.cancelled()
 
 
-def _calm_garbage_collector() -> None:
+def calm_garbage_collector() -> None:
     """What start-up made stays; the rest is looked at rarely: thousands of SIP transactions live for 32 s each."""
     gc.collect()
     gc.freeze()

@@ -57,9 +57,8 @@ def _sentence(text: str) -> str:
 
 
 def _headers(request: Request) -> Refusal | None:
-    for key in _SINGLE:
-        if request.repeats(key):
-            raise ProtocolError(f"{key} is there more than once")
+    if key := request.repeated(_SINGLE):
+        raise ProtocolError(f"{key} is there more than once")
     if request.cseq.method != request.method:
         raise ProtocolError("CSeq: the method is not the request's")
     _ = request.call_id, request.from_, request.to, request.max_forwards

@@ -169,9 +169,10 @@ class Message:
         values = self._index.get(key, [])
         return [values] if isinstance(values, str) else values
 
-    def repeats(self, key: str) -> bool:
-        """Whether the header stands on more than one line."""
-        return isinstance(self._index.get(key), list)
+    def repeated(self, keys: Iterable[str]) -> str:
+        """The first of these headers that stands on more than one line; empty: none does."""
+        index = self._index
+        return next((key for key in keys if isinstance(index.get(key), list)), "")
 
     def values(self, key: str) -> list[str]:
         """The elements of a comma-separated header over all its lines; empty elements left out."""
