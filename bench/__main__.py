@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("media", "scaling", "quality", "recording", "parallel", "webhooks", "virtual", "sip", "api")
+BENCHMARKS = ("media", "scaling", "engine", "soak", "quality", "recording", "parallel", "webhooks", "virtual", "sip", "api")
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """What the pure engine costs by stage: rooms of 4, everyone talking, every room recorded.
 
-``python bench/engine.py [participants] [share talking]``
+``python -m bench engine [participants] [share talking]``
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import thread_time_ns
 from typing import Any
 
@@ -15,11 +15,14 @@ import numpy as np
 from mixminus.media import engine as engine_module
 from mixminus.media import ingest, level, playout, protocol
 from mixminus.media.batch import PacketBatch, pack_address
+from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
 from mixminus.media.state import TICK_NS
 from mixminus.media.tap import TapSink
 
 ROOM_SIZE = 4
+LEVEL = 2000.0
+"""Of a talker, root mean square: -24 dBFS. Four are then rarely louder than a sample can be."""
 TICKS = 500
 WARM_UP = 100
 HEADER = np.dtype([("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
@@ -48,7 +51,8 @@ def build(participants: int, talking: float, room_size: int = ROOM_SIZE) -> tupl
     fields["ssrc"] = np.arange(participants)
     batch.data[:, :12] = fields.view(np.uint8).reshape(-1, 12)
     batch.length[:] = 172
-    batch.data[:, 12:172] = random.integers(0, 256, (participants, 160))
+    voices = random.normal(0, LEVEL, (participants, 160)).clip(-32768, 32767).astype(np.int16)
+    batch.data[:, 12:172] = g711.ENCODE[g711.PCMU][voices.view(np.uint16)]
     batch.data[random.random(participants) >= talking, 12:172] = 0xFF
     for leg in range(participants):
         remote = (f"127.0.{leg // 200}.1", 10000 + leg % 200)
@@ -85,9 +89,10 @@ def run(engine: Engine, batch: PacketBatch, ticks: int, first: int) -> int:
     return spent
 
 
-def main() -> None:
-    participants = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    talking = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
+def main(arguments: Sequence[str] | None = None) -> None:
+    words = sys.argv[1:] if arguments is None else arguments
+    participants = int(words[0]) if words else 400
+    talking = float(words[1]) if len(words) > 1 else 1.0
     engine, batch = build(participants, talking)
     run(engine, batch, WARM_UP, 0)
     scale = 1000 * participants * TICKS

@@ -49,6 +49,35 @@ class Measured(NamedTuple):
     stats: Stats | None = None
     recorded: int = 0
     """Samples that reached the disk."""
+    memory: tuple[int, int, int] = (0, 0, 0)
+    """Resident bytes of the worker: empty, with every leg open and silent, under load and recording."""
+
+
+class Lateness:
+    """How late ticks began: the worst of the windows that a worker looks back on, over a run of any length."""
+
+    EVERY = 60.0
+
+    def __init__(self, client: MediaClient) -> None:
+        self._client = client
+        self._task = asyncio.create_task(self._watch())
+        self.windows: list[tuple[float, float, float]] = []
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.EVERY)
+            await self.look()
+
+    async def look(self) -> None:
+        (stats,) = await self._client.fresh_stats()
+        assert stats is not None
+        self.windows.append(stats.lateness_us)
+
+    async def worst(self) -> tuple[float, float, float]:
+        self._task.cancel()
+        await self.look()
+        p50, p99, most = zip(*self.windows, strict=True)
+        return max(p50), max(p99), max(most)
 
 
 class Generator:
@@ -78,6 +107,12 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its threads, from the scheduler's nanoseconds where Linux tells them."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def resident(pid: int | str) -> int:
+    """Bytes of memory that a process has of its own, without what it shares with others' files."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()
+    return (int(pages[1]) - int(pages[2])) * 4096
 
 
 async def drive(generator: Generator, plan: Plan, pid: int) -> tuple[Result, float]:
@@ -124,6 +159,9 @@ async def measure_worker(participants: int, seconds: float, folder: Path, pool: 
     await client.start()
     try:
         generator = Generator()
+        (pid,) = client.pids()
+        assert pid is not None
+        empty = resident(pid)
         opening = []
         for peer in range(peers):
             pair = peer - participants
@@ -132,22 +170,25 @@ async def measure_worker(participants: int, seconds: float, folder: Path, pool: 
             _, port = client.reserve(room, str(peer), remote=remote, latchable=False)
             opening.append(OpenLeg(leg=str(peer), room=room, port=port, remote=remote, talk=1, hear=1))
         await send_all(client, opening)
+        idle = resident(pid)
         ports = [leg.port for leg in opening]
         spools = [(f"tap-{number}", f"room-{number}") for number in range(rooms)]
         await send_all(client, [StartTap(tap=tap, room=room, hear=1, spool=str(folder / tap)) for tap, room in spools])
         sampled = list(range(0, participants, max(1, participants // SAMPLED)))
         plan = Plan(ports=ports, rooms=rooms, seconds=seconds, marks=2 * MARKING_PAIRS, samples=sampled)
-        (pid,) = client.pids()
-        assert pid is not None
+        lateness = Lateness(client)
         result, load = await drive(generator, plan, pid)
         (stats,) = await client.fresh_stats(legs=True)
+        assert stats is not None
+        memory = empty, idle, resident(pid)
+        stats = msgspec.structs.replace(stats, lateness_us=await lateness.worst())
         await send_all(client, [StopTap(tap=tap) for tap, _ in spools])
-        await asyncio.wait_for(taps.done.wait(), 30)
+        await asyncio.wait_for(taps.done.wait(), 60)
     finally:
         await client.stop()
     if taps.failures:
         raise SystemExit(f"{len(taps.failures)} taps failed: {taps.failures[0]}")
-    return Measured("mixminus", load * 1e6 / TICKS_PER_SECOND / peers, result, stats, taps.samples)
+    return Measured("mixminus", load * 1e6 / TICKS_PER_SECOND / peers, result, stats, taps.samples, memory)
 
 
 async def measure_floor(name: str, command: Sequence[str], participants: int, seconds: float, pool: int) -> Measured:
@@ -217,9 +258,19 @@ def show(rows: list[Measured], participants: int, seconds: float) -> None:
         name, cost, *rest = figures(row)
         table.add_row(name, cost, f"{own / row.microseconds:.2f} ×" if row is not rows[0] else "", *rest)
     console.print(table)
+    generator = rows[0].result.cpu_seconds / seconds
+    console.print(
+        f"load generator: {generator:.0%} of a core, {generator * 1e6 / TICKS_PER_SECOND / participants:.1f} µs per "
+        "peer and tick"
+    )
     stats = rows[0].stats
     if stats is not None:
         legs = stats.leg_stats
+        empty, idle, busy = (size / 1024 for size in rows[0].memory)
+        console.print(
+            f"worker's memory: {empty / 1024:.0f} MiB, {(idle - empty) / participants:.1f} KiB more for each idle "
+            f"participant, {(busy - empty) / participants:.1f} KiB for each that talks and is recorded"
+        )
         console.print(
             f"worker: load {stats.load:.1%}, {stats.ticks} ticks, {stats.late_ticks} late, "
             f"{stats.skipped_ticks} skipped; "

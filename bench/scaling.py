@@ -1,7 +1,7 @@
 """How the engine's cost grows: ``python -m bench.scaling [--plot docs/scaling.svg]``.
 
 CPU per participant and tick of the engine alone (no sockets, no disk), everyone talking and every room recorded: for
-rooms of four from 40 to 4,000 participants, for everybody in one room, and for rooms in which few or none talk. And the
+rooms of four from 40 to 8,000 participants, for everybody in one room, and for rooms in which few or none talk. And the
 memory that a participant takes.
 """
 
@@ -17,7 +17,7 @@ from bench.engine import ROOM_SIZE, WARM_UP, build, run
 from rich.console import Console
 from rich.table import Table
 
-SIZES = (40, 100, 200, 400, 1000, 2000, 4000)
+SIZES = (40, 100, 200, 400, 1000, 2000, 4000, 8000)
 PASSES = 5
 """The least of so many counts: other work on the machine only ever adds."""
 
@@ -43,6 +43,17 @@ def cost(participants: int, series: Series) -> float:
     ticks = max(10, 40_000 // participants)
     spent = [run(engine, batch, ticks, WARM_UP + turn * ticks) for turn in range(PASSES)]
     return min(spent) / 1000 / ticks / participants
+
+
+def line(costs: Sequence[float]) -> tuple[float, float, float]:
+    """Fixed cost of a tick, cost of each further participant, both µs, and the worst deviation from that straight line
+    from 400 participants on, as a share.
+    """
+    sizes = np.array(SIZES, float)
+    ticks = sizes * costs
+    slope, fixed = np.polyfit(sizes, ticks, 1, w=1 / ticks)  # every size counts the same, as a share of its cost
+    large = sizes >= 400
+    return float(fixed), float(slope), float(np.abs(ticks / (fixed + slope * sizes) - 1)[large].max())
 
 
 def bytes_per_participant() -> int:
@@ -85,6 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table.add_row(str(size), *(f"{found[series][index]:.2f}" for series in SERIES))
     console = Console(width=120)
     console.print(table)
+    for series, costs in found.items():
+        fixed, slope, off = line(costs)
+        console.print(
+            f"{series.name}: {fixed:.0f} µs a tick and {slope:.2f} µs for each participant; from 400 on at most "
+            f"{off:.0%} off that line"
+        )
     console.print(
         f"memory of a participant in the engine: {bytes_per_participant() / 1024:.1f} KiB; NumPy {np.__version__}"
     )
