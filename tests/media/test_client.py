@@ -226,14 +226,20 @@ async def test_a_killed_worker_is_replaced_and_the_call_goes_on(scene: Scene, tm
     await b.hears({500.0}, tones)
     assert b.senders == senders  # from the same port as ever
     assert client.restarts() == (1,)
-    assert gone < 5  # typically 0.3 s; the machine may be busy
+    assert gone < PATIENCE  # typically 0.3 s; the machine may be busy
 
     await client.send(StopTap(tap="t"))
     await scene.until(lambda: scene.count(TapClosed) == 1)
-    told = timeline([path.read_bytes() for path in segment_files(tmp_path / "t")])
-    assert [marker.kind for marker in told.markers] == ["gap"]
+    segments = [path.read_bytes() for path in segment_files(tmp_path / "t")]
+    assert len(segments) == 2  # of the worker that was killed, and of the one that took its place
+    told, first, second = timeline(segments), timeline(segments[:1]), timeline(segments[1:])
     assert told.ended
-    assert 0.1 < told.markers[0].samples / 8000 < gone + 1
+    # A worker that got no processor for 200 ms skips ticks and marks that; between the two there is one gap more.
+    stalls = [marker.samples for marker in first.markers], [marker.samples for marker in second.markers]
+    [between] = [marker for marker in told.markers if marker.at == first.samples]
+    assert {marker.kind for marker in told.markers} == {"gap"}
+    assert [marker.samples for marker in told.markers] == [*stalls[0], between.samples, *stalls[1]]
+    assert 0.1 < between.samples / 8000 < gone + 1
 
 
 async def test_what_the_mirror_forgot_is_not_brought_back(scene: Scene) -> None:
