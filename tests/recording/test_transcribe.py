@@ -12,7 +12,16 @@ from mixminus.cli import transcribe as command
 from mixminus.errors import StorageError
 from mixminus.recording.sidecar import NOTES_FILE
 from mixminus.recording.spool import Spool
-from mixminus.recording.transcribe import FASTER_WHISPER, RATE, Engine, Utterance, load, transcript, why_not
+from mixminus.recording.transcribe import (
+    FASTER_WHISPER,
+    POCKETSPHINX,
+    RATE,
+    Engine,
+    Utterance,
+    load,
+    transcript,
+    why_not,
+)
 
 
 def loudness(model: str) -> Engine:
@@ -67,9 +76,15 @@ def test_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(out.read_text())["utterances"][0]["member_id"] == "7"
 
 
-def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_missing_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "set transcribe_model" in why_not(FASTER_WHISPER, "")
     assert "transcribe" in why_not(FASTER_WHISPER, str(tmp_path / "nowhere"))
     assert why_not("my.module:engine", "m") == ""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "transcribe-small" in why_not(POCKETSPHINX, "en-us")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert "en-us, not de" in why_not(POCKETSPHINX, "de") and why_not(POCKETSPHINX, "en-us") == ""
     with pytest.raises(StorageError, match=r"engine no\.such:thing cannot be used"):
         load("no.such:thing", "m")

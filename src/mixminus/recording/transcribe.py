@@ -1,7 +1,8 @@
 """From a spool to text, each voice by itself, so that who said what needs no guessing.
 
-An engine is anything that :func:`load` can import: a callable ``make(model) -> Engine``. Ours is faster-whisper (extra
-``transcribe``), with a model folder that is on this machine; nothing is downloaded.
+An engine is anything that :func:`load` can import: a callable ``make(model) -> Engine``. Ours are faster-whisper (extra
+``transcribe``), with a model folder that is on this machine, and PocketSphinx (extra ``transcribe-small``), which comes
+with a model of American English. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from mixminus.recording.sidecar import NOTES_FILE, members_of, read_notes
 from mixminus.recording.timeline import PauseAs
 
 FASTER_WHISPER = "mixminus.recording.transcribe:faster_whisper"
+POCKETSPHINX = "mixminus.recording.transcribe:pocketsphinx"
+BUNDLED = "en-us"
+"""The one model that PocketSphinx comes with."""
 RATE = 16_000
 """Hz of what an engine gets."""
 
@@ -48,6 +52,10 @@ def why_not(engine: str, model: str) -> str:
         return "recordings cannot be transcribed here: pip install 'mixminus[transcribe]'"
     if engine == FASTER_WHISPER and not Path(model).is_dir():
         return f"recordings cannot be transcribed here: transcribe_model {model} is no folder"
+    if engine == POCKETSPHINX and importlib.util.find_spec("pocketsphinx") is None:
+        return "recordings cannot be transcribed here: pip install 'mixminus[transcribe-small]'"
+    if engine == POCKETSPHINX and model != BUNDLED:
+        return f"recordings cannot be transcribed here: PocketSphinx has the transcribe_model {BUNDLED}, not {model}"
     return ""
 
 
@@ -71,6 +79,43 @@ def faster_whisper(model: str) -> Engine:
         return (Utterance(segment.start, segment.end, segment.text.strip()) for segment in segments)
 
     return transcribe
+
+
+def pocketsphinx(model: str) -> Engine:
+    """A small engine whose wheel holds its model: rough, American English only, and there at once. Raises ValueError
+    for another model.
+    """
+    if model != BUNDLED:
+        raise ValueError(f"it has the model {BUNDLED}, not {model}")
+    module: Any = importlib.import_module("pocketsphinx")
+    decoder = module.Decoder(samprate=RATE, loglevel="ERROR")
+
+    def transcribe(samples: npt.NDArray[np.float32]) -> Iterable[Utterance]:
+        ear = module.Endpointer(sample_rate=RATE)
+        raw = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+        spoke = False
+        for at in range(0, len(raw), ear.frame_bytes):
+            frame = raw[at : at + ear.frame_bytes]
+            heard = ear.process(frame) if len(frame) == ear.frame_bytes else ear.end_stream(frame)
+            if heard is None:
+                continue
+            if not spoke:
+                decoder.start_utt()
+            decoder.process_raw(heard)
+            spoke = ear.in_speech
+            if not spoke:
+                yield from _said(decoder, ear.speech_start, ear.speech_end)
+        if spoke:
+            yield from _said(decoder, ear.speech_start, len(samples) / RATE)
+
+    return transcribe
+
+
+def _said(decoder: Any, start: float, end: float) -> Iterable[Utterance]:
+    decoder.end_utt()
+    found = decoder.hyp()
+    if found is not None and found.hypstr:
+        yield Utterance(start, end, found.hypstr)
 
 
 def transcript(folder: Path, engine: Engine, pause_as: PauseAs = "cut", ring: KeyRing | None = None) -> dict[str, Any]:
