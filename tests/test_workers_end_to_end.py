@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
+import plivo
 import pytest
 import pytest_asyncio
 
 from mixminus.testing import ear
-from mixminus.testing.multiparty import hears
+from mixminus.testing.multiparty import MultiPartyCall, hears
+from mixminus.testing.phone import CallFailed
 from mixminus.testing.server import ServerProcess
 from mixminus.testing.sink import CallbackSink
 from test_end_to_end import World
@@ -72,3 +75,20 @@ async def test_callers_who_were_answered_on_different_workers_meet_in_one_call(w
             break
         await asyncio.sleep(0.1)
     assert not await metric(world, "mixminus_media_legs{")
+
+
+async def test_a_full_server_refuses_callers_with_503_and_the_api_says_why(tmp_path: Path) -> None:
+    """The mark is below what a worker needs for ticking."""
+    environment = {"MIXMINUS_MEDIA_HIGH_WATER": "0.0001"}
+    async with CallbackSink() as sink, ServerProcess(tmp_path, environment=environment) as server:
+        world = World(server, sink)
+        for _ in range(100):
+            if await metric(world, "mixminus_media_load{") > 0.0001:
+                break
+            await asyncio.sleep(0.1)
+        ann = await world.phone("ann", ANN)
+        with pytest.raises(CallFailed, match="503"):
+            await ann.calls(f"sip:5000@{server.address.sip}")
+        with pytest.raises(plivo.exceptions.PlivoRestError, match="all media workers are at their limit: try again"):
+            await MultiPartyCall(world.client, sink, "full").dial("agent", ann.address)
+        await world.phones.aclose()
