@@ -136,6 +136,7 @@ class Server:
         self.media = self._make_media(sip_host)
         await self.media.start()
         self._closing.push_async_callback(self.media.stop)
+        self.archive = open_archive(settings)
         self.finisher = self._make_finisher()
         await self.finisher.start()
         self._closing.push_async_callback(self.finisher.stop)
@@ -144,7 +145,7 @@ class Server:
     async def _start_keeping(self) -> None:
         """Where finished recordings go. A store that is away is waited for; one that refuses us is a wrong setting."""
         settings = self.settings
-        self.archive, keys = open_archive(settings), key_maker(settings)
+        keys = key_maker(settings)
         if isinstance(self.archive.remote, ObjectStorage):
             await check_store(self.archive.remote)
         spool = settings.data / SPOOL
