@@ -219,7 +219,7 @@ def test_silence_suppression_is_neither_loss_nor_concealed() -> None:
     assert (line.stats.lost, line.stats.concealed, line.stats.late) == (0, 0, 0)
 
 
-def test_comfort_noise_silences_at_once() -> None:
+def test_comfort_noise_is_a_pause_at_once() -> None:
     line = Line(60)
     arrivals: dict[int, list[bytes]] = {}
     for tick in range(60):
@@ -227,7 +227,7 @@ def test_comfort_noise_silences_at_once() -> None:
             arrivals[tick] = [line.say(tick)]
             continue
         if tick % 20 in (8, 14):
-            arrivals[tick] = [line.talker.raw(b"\x40", payload_type=13)]
+            arrivals[tick] = [line.talker.raw(b"\x7f", payload_type=13)]
         line.talker.pause()
     line.run(arrivals, 61)
     heard = line.heard()

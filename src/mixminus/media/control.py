@@ -12,8 +12,10 @@ from mixminus.media import protocol
 from mixminus.media.bands import Bands
 from mixminus.media.batch import unpack_address
 from mixminus.media.codecs import g711, g722, opus
+from mixminus.media.comfort import ComfortNoise
 from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders
+from mixminus.media.inband import InbandKeys
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import Players
 from mixminus.media.reports import Reports, quality_of
@@ -36,6 +38,8 @@ class Control:
         state: MediaState,
         demux: Demux,
         readers: KeyReaders,
+        inband: InbandKeys,
+        comfort: ComfortNoise,
         players: Players,
         taps: TapsByRate,
         packetiser: Packetiser,
@@ -49,6 +53,8 @@ class Control:
         self._state = state
         self._demux = demux
         self._readers = readers
+        self._inband = inband
+        self._comfort = comfort
         self._players = players
         self._taps = taps
         self._packetiser = packetiser
@@ -187,9 +193,24 @@ class Control:
         state.event_type[row] = -1 if command.dtmf_payload_type is None else command.dtmf_payload_type
         state.event_scale[row] = command.dtmf_clock // RATE
         self._reports.signal(row, command.rtcp, command.remote, command.media_timeout)
+        self._set_care(row, command)
         state.sends[row] = command.send
         state.receives[row] = command.receive
         state.routes_changed = True
+
+    def _set_care(self, row: int, command: protocol.OpenLeg | protocol.UpdateLeg) -> None:
+        state = self._state
+        state.agc[row], state.comfort[row] = command.agc, command.comfort_noise
+        if not command.agc:
+            state.gain[row] = 1
+        inband = command.inband_keys and not self._readers.knows(row)
+        if inband != state.inband[row]:
+            state.inband[row] = inband
+            state.masks_changed = True  # at which rate it is to be heard
+        if inband:
+            self._inband.open(row)
+        else:
+            self._inband.close([row])
 
     def _move_leg(self, command: protocol.MoveLeg) -> None:
         row = self._row(LEG, command.leg)
@@ -202,6 +223,8 @@ class Control:
         self._reports.close(row, goodbye=not command.elsewhere)
         self._demux.close(row)
         self._readers.forget(row)
+        self._inband.close([row])
+        self._comfort.forget(row)
         self._packetiser.forget(row)
         self._taps.forget(row)
         self._release(LEG, row)

@@ -203,6 +203,10 @@ class KeyReaders:
         """Whether any key is down."""
         return bool(self._holding)
 
+    def knows(self, row: int) -> bool:
+        """Whether the leg has ever sent a key."""
+        return row in self._readers
+
     def forget(self, row: int) -> None:
         """The leg is gone."""
         self._readers.pop(row, None)

@@ -9,21 +9,25 @@ from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
 from mixminus.media import ingest, level, playout, protocol, stretch
+from mixminus.media.agc import GainControl
 from mixminus.media.bands import Bands
 from mixminus.media.batch import DatagramBatch, PacketBatch
+from mixminus.media.comfort import ComfortNoise
 from mixminus.media.control import Control
 from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders, Press
+from mixminus.media.inband import InbandKeys
 from mixminus.media.limiter import MOST, Limiter
 from mixminus.media.matrix import build_plan
 from mixminus.media.mix import LAWS, Mixer, lay_out
+from mixminus.media.offset import Offsets
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import LoadPrompt, Players
 from mixminus.media.reports import Datagram, Reports
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
 from mixminus.media.streams import Run, on_this_thread
 from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
-from mixminus.media.wideband import Receivers
+from mixminus.media.wideband import Receivers, Sound
 from mixminus.rtp.packet import parse_headers
 
 
@@ -65,6 +69,10 @@ class Engine:
         self._receivers = Receivers(state, run)
         self._bands = Bands(state, run)
         self._packetiser = Packetiser(state)
+        self._offsets = Offsets(state)
+        self._gains = GainControl(state)
+        self._inband = InbandKeys()
+        self._comfort = ComfortNoise(state)
         self._limiter = Limiter()
         self._mixer = Mixer(self._limiter, state.capacity)
         token = np.random.default_rng(seed).integers(1 << 62)
@@ -73,6 +81,8 @@ class Engine:
             state,
             self._demux,
             self._readers,
+            self._inband,
+            self._comfort,
             self._players,
             TapsByRate(state, {RATE: self._taps, **self._bands.taps}),
             self._packetiser,
@@ -107,15 +117,11 @@ class Engine:
         self._tick += 1
         self._receive(now_ns, packets)
         self._plan_hearing()
-        row, pcm = playout.pull(self._state, self._tick)
-        if self._receivers and (sounds := self._receivers.pull(self._tick)):
-            wide_row, wide_pcm = self._bands.narrow(self._tick, sounds, self._heard_narrow)
-            row, pcm = np.concatenate((row, wide_row)), np.concatenate((pcm, wide_pcm))
-        if row.size:
-            level.gate(self._state, row, pcm)
-        else:
-            self._state.active[:] = False
-        self._events += level.speaking(self._state, row, pcm, now_ns)
+        row, pcm = self._hear(now_ns)
+        if self._comfort.any():
+            quiet, noise = self._comfort.play(self._tick, row)
+            row, pcm = np.concatenate((row, quiet)), np.concatenate((pcm, noise))
+        level.gate(self._state, row, pcm)
         ended = self._players.play()
         self._arrange()
         self._mixer.run(self._plan, self._layout, self._state.frame, self._packetiser.batch.payload)
@@ -142,6 +148,10 @@ class Engine:
             or not self._bands.idle
             or self._packetiser.sending_keys
             or self._readers.holding
+            or self._inband
+            or self._offsets.any()
+            or self._gains.any()
+            or self._packetiser.comfort is not None
             or not self._taps.steady(self._plan)
         ):
             return None
@@ -235,7 +245,36 @@ class Engine:
             self._strangers += int(np.count_nonzero(headers.valid & (row < 0)))
             ingest.push(self._state, arrivals, data, self._tick)
             self._tell(self._readers.receive(arrivals, data, self._tick), now_ns)
+            if not arrivals.audio.all():
+                self._comfort.receive(arrivals, data)
+                self._state.inband[arrivals.row[arrivals.event]] = False
+                self._inband.close(arrivals.row[arrivals.event])
         self._tell(self._readers.expire(self._tick), now_ns)
+
+    def _hear(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.int16]]:
+        """What legs send, at 8 kHz: rows (A,) that may be heard and have sound, and their samples (A, FRAME)."""
+        state, tick = self._state, self._tick
+        row, pcm = playout.pull(state, tick)
+        self._offsets.take_out(RATE, row, pcm)
+        sounds = self._receivers.pull(tick) if self._receivers else []
+        if self._offsets.any() or self._gains.any():
+            sounds = [sound if sound.pcm.flags.writeable else sound._replace(pcm=sound.pcm.copy()) for sound in sounds]
+        for sound in sounds:
+            self._offsets.take_out(*sound)
+        if sounds:
+            wide_row, wide_pcm = self._bands.narrow(tick, sounds, self._heard_narrow)
+            row, pcm = np.concatenate((row, wide_row)), np.concatenate((pcm, wide_pcm))
+        if self._inband:
+            self._tell(self._inband.hear(row, pcm), now_ns)
+            heard = state.talk[row] != 0
+            row, pcm = row[heard], pcm[heard]
+        floats = pcm.astype(np.float32)
+        energy = np.einsum("as,as->a", floats, floats)
+        self._offsets.look(tick, row, floats, energy)
+        self._events += level.speaking(state, row, energy, now_ns)
+        if self._gains.any():
+            self._gains.run(row, energy, [Sound(RATE, row, pcm), *sounds])
+        return row, pcm
 
     def _tell(self, presses: list[tuple[int, Press]], now_ns: int) -> None:
         for row, press in presses:
@@ -248,6 +287,7 @@ class Engine:
             self._plan = build_plan(state.room, state.talk, self._narrow_hearing())
             self._heard_narrow = np.zeros(state.capacity, np.bool_)
             self._heard_narrow[self._plan.source] = self._heard_narrow[self._taps.legs()] = True
+            self._heard_narrow[self._inband.rows] = True
 
     def _arrange(self) -> None:
         """Bring buffers and layout up to date with what changed since the last tick."""

@@ -29,6 +29,8 @@ STOP_TICKS: Final = 30
 def gate(state: MediaState, row: NDArray[np.intp], pcm: NDArray[np.int16]) -> None:
     """Set ``active`` and ``frame`` of rows from their samples ((A, S)); rows not given become inactive."""
     state.active[:] = False
+    if not row.size:
+        return
     peak = np.maximum(pcm.max(axis=1), np.negative(pcm.min(axis=1), dtype=np.int32))
     hangover = np.where(peak > GATE_PEAK, HANGOVER, np.maximum(state.hangover[row] - 1, 0))
     state.hangover[row] = hangover
@@ -36,10 +38,8 @@ def gate(state: MediaState, row: NDArray[np.intp], pcm: NDArray[np.int16]) -> No
     state.frame[row] = pcm
 
 
-def speaking(state: MediaState, row: NDArray[np.intp], pcm: NDArray[np.int16], now_ns: int) -> list[Event]:
-    """Judge every leg by the frame it has ((A, S) of rows (A,)); a leg nobody may hear does not speak."""
-    sound = pcm.astype(np.float32)
-    energy = np.einsum("as,as->a", sound, sound)
+def speaking(state: MediaState, row: NDArray[np.intp], energy: NDArray[np.float32], now_ns: int) -> list[Event]:
+    """Judge every leg by the frame it has (sum of squares, (A,) of rows (A,)); a leg nobody may hear does not speak."""
     loud = np.zeros(state.capacity, np.bool_)
     loud[row] = energy > SPEECH_RMS**2 * FRAME
     rise = np.where(loud, 1, -1).astype(np.int16)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mixminus.media.batch import FAMILY_IPV6, LENGTH_IPV4, LENGTH_IPV6, DatagramBatch
 from mixminus.media.codecs import g711
+from mixminus.media.comfort import LineNoise
 from mixminus.media.dtmf import EVENT_BYTES, EventPacket, KeySender
 from mixminus.media.mix import LAWS, WIDE_LAWS, payload_rows
 from mixminus.media.protocol import DigitsSent, Event
@@ -24,6 +25,7 @@ class Packetiser:
     Attributes:
         row: (L,) legs that are sent to, rising.
         law: (L,) their laws.
+        comfort: (L,) who gets noise instead of silence; None: nobody.
         silences_at: first of the payload rows kept for the silences of :data:`WIDE_LAWS`.
     """
 
@@ -32,13 +34,16 @@ class Packetiser:
         self._keys: dict[int, KeySender] = {}
         self.row: NDArray[np.intp] = np.zeros(0, np.intp)
         self.law: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self.comfort: NDArray[np.bool_] | None = None
+        self._noise: LineNoise | None = None
         self.grow()
 
     def grow(self) -> None:
         """Make the batch as large as the state."""
         capacity = self._state.capacity
         self.silences_at = payload_rows(capacity)
-        self._events_at = self.silences_at + len(WIDE_LAWS)
+        self._noise_at = self.silences_at + len(WIDE_LAWS)
+        self._events_at = self._noise_at + len(LAWS)
         payload = np.zeros((self._events_at + capacity, FRAME), np.uint8)
         for row, law in enumerate(LAWS):
             payload[row] = g711.SILENCE[law]
@@ -54,6 +59,8 @@ class Packetiser:
         state.tx_marker[~sends] = True
         row = self.row = np.flatnonzero(sends)
         self.law = state.law[row]
+        comfort = state.comfort[row]
+        self.comfort = comfort if comfort.any() else None
         count = batch.count = row.size
         self._fields["first"][:count] = VERSION_2
         self._fields["ssrc"][:count] = state.tx_ssrc[row]
@@ -96,7 +103,7 @@ class Packetiser:
         fields["sequence"][:count] = sequence
         fields["timestamp"][:count] = state.tx_timestamp[row]
         fields["second"][:count] = state.payload_type[row] | (state.tx_marker[row].astype(np.int16) << 7)
-        batch.payload_row[:count] = payload_row
+        batch.payload_row[:count] = payload_row if self.comfort is None else self._hiss(payload_row, self.comfort)
         batch.payload_length[:count] = FRAME if length is None else length
         events = self._send_keys(now_ns) if self._keys else []
         state.tx_sequence[row] = sequence + np.uint16(1)
@@ -104,6 +111,13 @@ class Packetiser:
         state.sent[row] += 1
         state.tx_timestamp += state.tx_step
         return events
+
+    def _hiss(self, payload_row: NDArray[np.intp], comfort: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """``payload_row`` with the noise of this tick in the place of silence, for who gets some."""
+        if self._noise is None:
+            self._noise = LineNoise()
+        self.batch.payload[self._noise_at : self._noise_at + len(LAWS)] = self._noise.next()
+        return np.where(comfort & (payload_row < len(LAWS)), self._noise_at + payload_row, payload_row)
 
     def _send_keys(self, now_ns: int) -> list[Event]:
         """Replace the audio of legs that are sent a key. Keys wait while their leg is not sent to."""

@@ -28,8 +28,8 @@ _BLEND: Final = (np.arange(FRAME, dtype=np.float32) + 0.5) / np.float32(FRAME)
 def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     """Take one frame of every running stream of G.711.
 
-    Returns: rows that have one, (A,), and their samples, (A, S). Rows nobody may hear (``talk`` 0) are moved on but not
-    decoded; rows in a pause, or lost for longer than concealment lasts, have none.
+    Returns: rows that have one, (A,), and their samples, (A, S). Rows nobody listens to are moved on but not decoded;
+    rows in a pause, or lost for longer than concealment lasts, have none.
     """
     row = np.flatnonzero(state.started & (state.rate == RATE))
     first = state.play[row]
@@ -38,7 +38,7 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     hold = state.hold[row]
     present: Flags = (state.stamp.reshape(-1)[place] == number) & (hold == 0)[:, None]
     whole = np.logical_and.reduce(present, axis=1)
-    heard = state.talk[row] != 0
+    heard = (state.talk[row] != 0) | state.inband[row]
     resumes = (state.good[row] < first - 1) & (state.quiet_to[row] < first)
     troubled = ~whole | resumes | (state.faked_at[row] >= tick - MEMORY)
     state.good[row[whole & ~troubled]] = first[whole & ~troubled] + 1

@@ -55,6 +55,12 @@ class OpenLeg(msgspec.Struct, frozen=True, tag=True):
     """Where reports go (RFC 3550 §6); the same as ``remote``: where the audio goes (RFC 5761). None: none are sent."""
     media_timeout: float = 0.0
     """Seconds without any packet after which :class:`LegSilent` is told, once; 0: never. While ``receive``."""
+    agc: bool = False
+    """Bring its voice to the usual level."""
+    inband_keys: bool = False
+    """Also look for keys in its sound (DTMF tones), until it sends the first telephone-event."""
+    comfort_noise: bool = False
+    """Send it a little noise where there is nothing to be heard (G.711 only)."""
     sender: int = 0
     """Not 0: a secret number from which, with the time, the worker works out SSRC, sequence number and timestamp. So
     the stream of a leg that is opened anew, on this worker's replacement or on another, goes on instead of beginning.
@@ -77,6 +83,9 @@ class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
     receive: bool = True
     rtcp: Address | None = None
     media_timeout: float = 0.0
+    agc: bool = False
+    inband_keys: bool = False
+    comfort_noise: bool = False
 
 
 class MoveLeg(msgspec.Struct, frozen=True, tag=True):

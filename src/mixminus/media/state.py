@@ -41,6 +41,7 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "payload_type": ((), np.int16, -1),
     "event_type": ((), np.int16, -1),
     "event_scale": ((), np.uint8, 1),
+    "inband": ((), np.bool_, 0),
     "sends": ((), np.bool_, 0),
     "receives": ((), np.bool_, 0),
     "port": ((), np.int32, -1),
@@ -94,6 +95,17 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "concealed": ((), np.int64, 0),
     "transit": ((), np.uint32, 0),
     "jitter": ((), np.float32, 0),
+    "offset": ((), np.bool_, 0),
+    "offset_run": ((), np.int16, 0),
+    "offset_level": ((), np.float64, 0),
+    "offset_begun": ((), np.bool_, 0),
+    "agc": ((), np.bool_, 0),
+    "gain": ((), np.float32, 1),
+    "headroom": ((2,), np.float32, 1),
+    "noise_db": ((), np.float32, 120),
+    "voice_power": ((), np.float32, 0),
+    "voiced": ((), np.int16, 0),
+    "comfort": ((), np.bool_, 0),
     "hangover": ((), np.int16, 0),
     "loud": ((), np.int16, 0),
     "quiet": ((), np.int16, 0),
@@ -123,6 +135,8 @@ class MediaState:
     """Payload type of RFC 4733 events, -1: not negotiated."""
     event_scale: NDArray[np.uint8]
     """Their clock, in 8 kHz: 1, or 6."""
+    inband: NDArray[np.bool_]
+    """Keys are looked for in its sound, whether or not anybody hears it."""
     sends: NDArray[np.bool_]
     receives: NDArray[np.bool_]
     port: NDArray[np.int32]
@@ -221,6 +235,25 @@ class MediaState:
     jitter: NDArray[np.float32]
     """RFC 3550 §6.4.1, samples at 8 kHz."""
 
+    offset: NDArray[np.bool_]
+    """A constant in what it sends is being taken out."""
+    offset_run: NDArray[np.int16]
+    """Looks that found one, more than did not; below zero if it is below zero."""
+    offset_level: NDArray[np.float64]
+    """That constant, samples."""
+    offset_begun: NDArray[np.bool_]
+    agc: NDArray[np.bool_]
+    """Its voice is brought to the usual level; this and the following are of :mod:`mixminus.media.agc`."""
+    gain: NDArray[np.float32]
+    headroom: NDArray[np.float32]
+    """(R, 2) gain of the limiter behind it, at 8 kHz and at the leg's own rate."""
+    noise_db: NDArray[np.float32]
+    """The quietest it has been lately."""
+    voice_power: NDArray[np.float32]
+    voiced: NDArray[np.int16]
+    """Frames of voice that this is the mean of."""
+    comfort: NDArray[np.bool_]
+    """It is sent a little noise where there is nothing to be heard."""
     hangover: NDArray[np.int16]
     """Ticks for which the gate stays open."""
     loud: NDArray[np.int16]

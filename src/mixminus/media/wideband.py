@@ -146,7 +146,7 @@ class Receivers:
         payload[2:4] = duration >> 8, duration & 255
 
     def pull(self, tick: int) -> list[Sound]:
-        """Take one frame of every leg that somebody may hear and that has one; the others are moved on."""
+        """Take one frame of every leg that is listened to and that has one; the others are moved on."""
         if not self:
             return []
         state = self._state
@@ -160,7 +160,7 @@ class Receivers:
         whole = np.logical_and.reduce(present, axis=1)
         longer = _shrink(state, row, whole, first, tick)
         state.slack[row] = np.minimum(state.slack[row], state.end[row] - state.play[row])
-        wanted = (present | faked).any(axis=1) & (state.talk[row] != 0)
+        wanted = (present | faked).any(axis=1) & ((state.talk[row] != 0) | state.inband[row])
         due = Due(row, first, present, longer, hold).pick(wanted)
         return self._play(due, (whole & ~longer)[wanted], tick)
 
