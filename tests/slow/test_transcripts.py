@@ -25,7 +25,7 @@ def speech(folder: Path, text: str) -> np.ndarray[tuple[int], np.dtype[np.int16]
     subprocess.run([program("espeak-ng"), "-v", "en-us", "-s", "130", "-w", str(folder / "said.wav"), text], check=True)
     samples, rate = soundfile.read(folder / "said.wav", dtype="float32")
     narrow = soxr.resample(samples, rate, RATE)
-    return (np.clip(narrow, -1, 1) * 20_000).astype(np.int16)
+    return np.asarray(np.clip(narrow, -1, 1) * 20_000, np.int16)
 
 
 def test_who_said_something_when_and_roughly_what(tmp_path: Path) -> None:
