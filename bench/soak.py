@@ -223,13 +223,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--virtual-minutes", type=float, default=60.0, help="0: not at all")
     parser.add_argument("--minutes", type=float, default=5.0, help="of real time; 0: not at all")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        spools = Path(name) / "spools"
-        spools.mkdir()
-        if options.virtual_minutes:
-            virtual(options.virtual_minutes, spools)
-        if options.minutes:
-            asyncio.run(real(options.minutes, spools))
+    if options.virtual_minutes:
+        memory = Path("/dev/shm")
+        with tempfile.TemporaryDirectory(dir=memory if memory.exists() else None) as name:
+            virtual(options.virtual_minutes, Path(name))
+    if options.minutes:
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+            asyncio.run(real(options.minutes, Path(name)))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from mixminus.media.protocol import (
 from mixminus.media.spool import SpoolWriter, Tap
 from mixminus.media.state import FRAME, TICK_NS
 from mixminus.recording.spool import Spool
-from mixminus.rtp.packet import RtpHeader
 from mixminus.testing.churn import Churn
 from mixminus.testing.tables import table_sizes
 
@@ -36,22 +35,21 @@ PORTS = tuple(range(20000, 20064, 2))
 LOSS = 0.02
 CHANGE_TICKS = 3
 """Ticks between two changes."""
-SYNC_TICKS = 20
+SILENCE = bytes([0xFF]) * FRAME
+_HEADER = Struct("!BBHII")
 
 
-@dataclass
 class _Sender:
     """The peer of one leg."""
 
-    opening: OpenLeg
-    ssrc: int
-    sequence: int = 0
+    def __init__(self, opening: OpenLeg, ssrc: int, sequence: int) -> None:
+        assert opening.remote is not None
+        self.address, self.port = pack_address(opening.remote), PORTS.index(opening.port)
+        self._type, self._ssrc, self.sequence = opening.payload_type, ssrc, sequence
 
     def packet(self, payload: bytes) -> bytes:
-        header = RtpHeader(
-            self.opening.payload_type, self.sequence & 0xFFFF, self.sequence * FRAME & 0xFFFFFFFF, self.ssrc
-        )
-        return header.pack() + payload
+        sequence = self.sequence
+        return _HEADER.pack(0x80, self._type, sequence & 0xFFFF, sequence * FRAME & 0xFFFFFFFF, self._ssrc) + payload
 
 
 class VirtualSoak:
@@ -126,13 +124,9 @@ class VirtualSoak:
         for number, sender in enumerate(self._senders.values()):
             sender.sequence += 1
             if self._random.random() >= LOSS:
-                opening = sender.opening
-                assert opening.remote is not None
                 talks = (self.ticks // 100 + number) % 2
-                sound = (
-                    self._sounds[number % len(self._sounds)][sender.sequence % 50] if talks else bytes([0xFF]) * FRAME
-                )
-                self._packets.append(sender.packet(sound), pack_address(opening.remote), PORTS.index(opening.port))
+                sound = self._sounds[number % len(self._sounds)][sender.sequence % 50] if talks else SILENCE
+                self._packets.append(sender.packet(sound), sender.address, sender.port)
 
     def _tick(self) -> None:
         self._send()
@@ -140,7 +134,7 @@ class VirtualSoak:
         self.ticks += 1
         self._engine.tick(self.now_ns, self._packets)
         self._engine.reports()
-        self._writer.pump(sync=self.ticks % SYNC_TICKS == 0)
+        self._writer.pump()
         for event in [*self._engine.events(), *self._writer.events()]:
             self.churn.observed(event)
             if isinstance(event, TapFailed):

@@ -192,18 +192,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """Real, unless the address is one of the virtual network: SIP over TCP, which nobody here uses."""
         if self.network.has((host, port)):
-            return NoServer()
+            return NoServer((host, port))
         return await super().create_server(protocol_factory, host, port, **options)
 
 
 class NoServer:
     """Where nobody connects."""
 
-    sockets: tuple[socket.socket, ...] = ()
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.sockets = (_Named(address),)
 
     def close(self) -> None: ...
 
     async def wait_closed(self) -> None: ...
+
+
+class _Named:
+    """What is asked of a listening socket."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+
+    def getsockname(self) -> tuple[str, int]:
+        return self._address
 
 
 class _Selector(selectors.BaseSelector):
