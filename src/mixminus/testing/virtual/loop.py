@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import math
 import selectors
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
