@@ -3,6 +3,9 @@ from __future__ import annotations
 import pytest
 
 from api.world import Browser, World
+from memory import tmp_path
+
+__all__ = ["ask", "tmp_path", "world"]
 
 
 @pytest.fixture

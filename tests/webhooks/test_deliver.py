@@ -136,7 +136,7 @@ async def test_restarts_lose_and_overtake_nothing(tmp_path: Path) -> None:
 
     urls = [f"http://h{i % 3}/{i}" for i in range(12)]
     async with opened(tmp_path) as store:
-        await owe(store, *(owed(number, url) for number in range(25) for url in urls))
+        await owe(store, *(owed(number, url) for number in range(15) for url in urls))
     idle = False
     rounds = 0
     while not idle:
@@ -145,7 +145,7 @@ async def test_restarts_lose_and_overtake_nothing(tmp_path: Path) -> None:
             receivers = FakeReceivers(answer)
             bench = Bench(store, receivers)
             finished = asyncio.create_task(bench.until_idle())
-            for _ in range(40):
+            for _ in range(25):
                 arrival = asyncio.create_task(receivers.arrived.get())
                 await asyncio.wait({arrival, finished}, return_when=asyncio.FIRST_COMPLETED)
                 arrival.cancel()
@@ -155,7 +155,7 @@ async def test_restarts_lose_and_overtake_nothing(tmp_path: Path) -> None:
     assert rounds > 5
     for url in urls:
         firsts = list(dict.fromkeys(arrived[url]))
-        assert firsts == list(range(25))
+        assert firsts == list(range(15))
         assert arrived[url] == sorted(arrived[url]), "a duplicate comes before anything newer"
 
 
