@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from api.world import MAIN, OTHER_SUB, STRANGER, SUB, TOKENS, Browser, World, basic
 from api.world import ask as ask_raw
@@ -140,8 +141,12 @@ async def test_trouble_around_us_is_409_with_its_reason(world: World, ask: Brows
 
 async def test_a_defect_of_ours_is_500_in_json_without_its_details(world: World, ask: Browser) -> None:
     world.refuse = ZeroDivisionError("secret detail")
-    reply = await ask("POST", "MultiPartyCall/name_room/Participant/", ADD)
+    with capture_logs() as logs:
+        reply = await ask("POST", "MultiPartyCall/name_room/Participant/", ADD)
     assert reply.status == 500 and "secret" not in reply.error
+    assert [(line["event"], line["api_id"], line["exc_info"]) for line in logs] == [
+        ("request failed", reply.json["api_id"], True)
+    ]
 
 
 async def test_asynchronous_requests_are_done_and_their_answer_delivered(world: World, ask: Browser) -> None:
