@@ -1,6 +1,6 @@
 """What a participant costs: CPU of the real worker process per participant and 20 ms tick, against two floors.
 
-``python -m bench.media [--participants 400] [--seconds 20]``: rooms of four, everyone talking, PCMU 20 ms, every room
+``python -m bench media [--participants 400] [--seconds 20]``: rooms of four, everyone talking, PCMU 20 ms, every room
 recorded to disk. The same load is then put on a bare receive-and-send loop in Python and, if there is a C compiler,
 in C. The delay is from the moment a peer sends a marked frame to the moment another peer receives it.
 """
@@ -50,7 +50,9 @@ class Measured(NamedTuple):
     recorded: int = 0
     """Samples that reached the disk."""
     memory: tuple[int, int, int] = (0, 0, 0)
-    """Resident bytes of the worker: empty, with every leg open and silent, under load and recording."""
+    """Resident bytes of the workers: empty, with every leg open and silent, under load and recording."""
+    ports: int = 0
+    """UDP ports that were in use."""
 
 
 class Lateness:
@@ -69,9 +71,7 @@ class Lateness:
             await self.look()
 
     async def look(self) -> None:
-        (stats,) = await self._client.fresh_stats()
-        assert stats is not None
-        self.windows.append(stats.lateness_us)
+        self.windows += [part.lateness_us for part in await self._client.fresh_stats() if part is not None]
 
     async def worst(self) -> tuple[float, float, float]:
         self._task.cancel()
@@ -115,13 +115,25 @@ def resident(pid: int | str) -> int:
     return (int(pages[1]) - int(pages[2])) * 4096
 
 
-async def drive(generator: Generator, plan: Plan, pid: int) -> tuple[Result, float]:
-    """Run the load; returns its result and the CPU seconds per second of ``pid`` between warm-up and end."""
+def together(parts: Sequence[Stats | None]) -> Stats:
+    """Counters of all workers added up; of load and depth the most."""
+    found = [msgspec.structs.asdict(part) for part in parts if part is not None]
+    kinds = (int, tuple)
+    total = {
+        name: sum((each[name] for each in found), type(found[0][name])())
+        for name in found[0]
+        if isinstance(found[0][name], kinds)
+    }
+    return Stats(**{**found[0], **total, "load": max(each["load"] for each in found)})
+
+
+async def drive(generator: Generator, plan: Plan, *pids: int) -> tuple[Result, float]:
+    """Run the load; returns its result and the CPU seconds per second of ``pids`` between warm-up and end."""
     generator.start(plan)
     await asyncio.sleep(WARM_UP)
-    began, before = time.monotonic(), cpu_seconds(pid)
+    began, before = time.monotonic(), sum(map(cpu_seconds, pids))
     await asyncio.sleep(max(0.5, plan.seconds - WARM_UP - 0.5))
-    used, elapsed = cpu_seconds(pid) - before, time.monotonic() - began
+    used, elapsed = sum(map(cpu_seconds, pids)) - before, time.monotonic() - began
     return await asyncio.to_thread(generator.result), used / elapsed
 
 
@@ -150,18 +162,17 @@ async def send_all(client: MediaClient, commands: Sequence[Command]) -> None:
         await asyncio.gather(*map(client.send, commands[first : first + AT_ONCE]))
 
 
-async def measure_worker(participants: int, seconds: float, folder: Path, pool: int) -> Measured:
-    """The real thing: client, worker process, spool on disk."""
+async def measure_worker(participants: int, seconds: float, folder: Path, pool: int, workers: int) -> Measured:
+    """The real thing: client, worker processes, spools on disk."""
     rooms = participants // SEATS
     peers = participants + 2 * MARKING_PAIRS
     taps = Taps(rooms)
-    client = MediaClient(host="127.0.0.1", ports=PORT_RANGE, pool=pool, on_event=taps.event)
+    client = MediaClient(host="127.0.0.1", ports=PORT_RANGE, pool=pool, workers=workers, on_event=taps.event)
     await client.start()
     try:
         generator = Generator()
-        (pid,) = client.pids()
-        assert pid is not None
-        empty = resident(pid)
+        pids = [pid for pid in client.pids() if pid is not None]
+        empty = sum(map(resident, pids))
         opening = []
         for peer in range(peers):
             pair = peer - participants
@@ -170,17 +181,16 @@ async def measure_worker(participants: int, seconds: float, folder: Path, pool: 
             _, port = client.reserve(room, str(peer), remote=remote, latchable=False)
             opening.append(OpenLeg(leg=str(peer), room=room, port=port, remote=remote, talk=1, hear=1))
         await send_all(client, opening)
-        idle = resident(pid)
+        idle = sum(map(resident, pids))
         ports = [leg.port for leg in opening]
         spools = [(f"tap-{number}", f"room-{number}") for number in range(rooms)]
         await send_all(client, [StartTap(tap=tap, room=room, hear=1, spool=str(folder / tap)) for tap, room in spools])
         sampled = list(range(0, participants, max(1, participants // SAMPLED)))
         plan = Plan(ports=ports, rooms=rooms, seconds=seconds, marks=2 * MARKING_PAIRS, samples=sampled)
         lateness = Lateness(client)
-        result, load = await drive(generator, plan, pid)
-        (stats,) = await client.fresh_stats(legs=True)
-        assert stats is not None
-        memory = empty, idle, resident(pid)
+        result, load = await drive(generator, plan, *pids)
+        stats = together(await client.fresh_stats(legs=True))
+        memory = empty, idle, sum(map(resident, pids))
         stats = msgspec.structs.replace(stats, lateness_us=await lateness.worst())
         await send_all(client, [StopTap(tap=tap) for tap, _ in spools])
         await asyncio.wait_for(taps.done.wait(), 60)
@@ -188,7 +198,8 @@ async def measure_worker(participants: int, seconds: float, folder: Path, pool: 
         await client.stop()
     if taps.failures:
         raise SystemExit(f"{len(taps.failures)} taps failed: {taps.failures[0]}")
-    return Measured("mixminus", load * 1e6 / TICKS_PER_SECOND / peers, result, stats, taps.samples, memory)
+    cost = load * 1e6 / TICKS_PER_SECOND / peers
+    return Measured("mixminus", cost, result, stats, taps.samples, memory, len(set(ports)))
 
 
 async def measure_floor(name: str, command: Sequence[str], participants: int, seconds: float, pool: int) -> Measured:
@@ -281,17 +292,18 @@ def show(rows: list[Measured], participants: int, seconds: float) -> None:
         )
 
 
-async def run(participants: int, seconds: float, pool: int, floors: bool) -> None:
+async def run(participants: int, seconds: float, pool: int, workers: int, floors: bool) -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
-        rows = [await measure_worker(participants, seconds, folder / "spool", pool)]
+        rows = [await measure_worker(participants, seconds, folder / "spool", pool, workers)]
+        used = rows[0].ports
         if floors:
             python = [sys.executable, "-m", "bench.floor"]
-            rows.append(await measure_floor("floor, Python", python, participants, seconds, pool))
+            rows.append(await measure_floor("floor, Python", python, participants, seconds, used))
         if floors and (compiler := shutil.which("cc") or shutil.which("gcc")):
             source, program = Path(__file__).with_name("floor.c"), folder / "floor"
             await compile_c(compiler, source, program)
-            rows.append(await measure_floor("floor, C", [str(program)], participants, seconds, pool))
+            rows.append(await measure_floor("floor, C", [str(program)], participants, seconds, used))
     show(rows, participants, seconds)
     problems = wrong_hearing(rows[0].result, participants // SEATS)
     Console().print("hearing: " + ("; ".join(problems) if problems else f"right at {SAMPLED} sampled peers"))
@@ -304,9 +316,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--participants", type=int, default=400, help="a multiple of 4")
     parser.add_argument("--seconds", type=float, default=20.0, help="of load, each")
     parser.add_argument("--pool", type=int, default=Settings().rtp_pool, help="UDP ports")
+    parser.add_argument("--workers", type=int, default=1, help="media worker processes; the floors are one each")
     parser.add_argument("--no-floors", action="store_true", help="measure the worker alone")
     options = parser.parse_args(arguments)
-    asyncio.run(run(options.participants, options.seconds, options.pool, not options.no_floors))
+    asyncio.run(run(options.participants, options.seconds, options.pool, options.workers, not options.no_floors))
 
 
 if __name__ == "__main__":
