@@ -162,6 +162,17 @@ class Settings(_Table):
     media_timeout: float = Field(
         300.0, ge=0, description="Seconds without any packet from a phone after which its call is ended. 0: never."
     )
+    agc: bool = Field(
+        False, description="Bring all voices to one level; a participant's own `agc` can be changed in the call."
+    )
+    inband_dtmf: Literal["off", "auto", "always"] = Field(
+        "auto",
+        description="Look for keys in the sound: of phones that negotiated no telephone-event (auto), of all until "
+        "they send the first telephone-event (always), of none (off).",
+    )
+    comfort_noise: bool = Field(
+        False, description="Send phones of G.711 a little noise instead of silence, which some take for a dead line."
+    )
     data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
     codecs: Annotated[
         tuple[Literal["opus", "g722", "pcmu", "pcma"], ...], BeforeValidator(_listed), AfterValidator(_each_once)

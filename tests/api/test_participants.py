@@ -277,11 +277,14 @@ async def test_what_is_not_there(world: World, ask: Browser, path: str) -> None:
 
 async def test_update(world: World, ask: Browser) -> None:
     world.member_row(world.mpc_row("room"))
-    reply = await ask("POST", f"{PATH}1001/", {"mute": "true", "coach_mode": False, "disable_state_change_sound": True})
+    reply = await ask(
+        "POST", f"{PATH}1001/", {"mute": "true", "coach_mode": False, "agc": True, "disable_state_change_sound": True}
+    )
     assert reply.status == 202
     assert {key: value for key, value in reply.json.items() if key != "api_id"} == {
         "mute": "MPC: room mute/unmute member(s) succeeded",
         "coach_mode": "MPC: room coach_mode enable/disable succeeded",
+        "agc": "MPC: room agc enable/disable succeeded",
     }
     assert world.commands == [
         UpdateParticipants(
@@ -290,6 +293,7 @@ async def test_update(world: World, ask: Browser) -> None:
             members=("1001",),
             mute=True,
             coach_mode=False,
+            agc=True,
             sound=False,
         )
     ]

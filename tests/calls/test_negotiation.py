@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 
-from mixminus.calls.negotiation import Negotiation, signalled
+from mixminus.calls.negotiation import Care, Negotiation, signalled
 from mixminus.sdp.answer import NoCommonCodec, make_offer
 from mixminus.sdp.description import parse_description
 
@@ -55,6 +58,26 @@ def test_an_answer_that_cannot_be_used_is_not_waited_for_again() -> None:
     with pytest.raises(NoCommonCodec):
         session.read_answer(offer("G722"))
     assert not session.answer_expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "with_events", "without"),
+    [
+        ("off", False, False),
+        ("auto", False, True),
+        ("always", True, True),
+    ],
+)
+def test_keys_are_looked_for_in_the_sound_as_the_setting_says(
+    setting: Literal["off", "auto", "always"], with_events: bool, without: bool
+) -> None:
+    care = Care(comfort_noise=True, inband_dtmf=setting)
+    plan = Negotiation(9, ("PCMU",), offer("PCMU")).check()
+    for payload_type, expected in ((101, with_events), (None, without)):
+        signal = signalled("leg", replace(plan, dtmf_payload_type=payload_type), "", 0.0, care)
+        assert (signal.inband_keys, signal.comfort_noise) == (expected, True)
+    plain = signalled("leg", replace(plan, dtmf_payload_type=None), "", 0.0)
+    assert (plain.inband_keys, plain.comfort_noise) == (False, False)
 
 
 def test_only_hosts_that_signalled_may_claim_a_leg() -> None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from media.kit import Pcm, Studio, voice
+from media.kit import Pcm, Studio, through, voice
 from mixminus.media import protocol
 from mixminus.media.agc import MOST_DB, TARGET_DB
+from mixminus.media.codecs import g711
 from mixminus.media.state import FRAME
 
 
@@ -20,9 +21,8 @@ def speech(seconds: float, decibels: float, rate: int = 8000) -> Pcm:
 
 def heard(frames: Pcm, *, agc: bool = True, codec: protocol.Codec = "PCMU") -> Pcm:
     studio = Studio()
-    peer = studio.join("a", codec=codec)
-    signal = protocol.UpdateLeg("a", peer.address, codec, 9 if codec == "G722" else 0, 101, agc=agc)
-    studio.apply(signal)
+    studio.join("a", codec=codec)
+    studio.apply(protocol.SetGainControl("a", agc))
     studio.apply(protocol.StartTap("tape", "room", 1, "spool"))
     for frame in frames:
         studio.tick({"a": frame})
@@ -94,12 +94,33 @@ def test_a_shout_after_whispering_is_limited() -> None:
     assert clipped.mean() < 0.01
 
 
-def test_switched_off_in_the_call_the_voice_is_as_it_came() -> None:
+def test_switched_off_in_the_call_the_voice_is_as_it_came_at_once_and_without_a_step() -> None:
     studio = Studio()
     peer = studio.join("a")
-    studio.apply(protocol.UpdateLeg("a", peer.address, dtmf_payload_type=101, agc=True))
-    for frame in speech(5, -15):
+    studio.apply(protocol.SetGainControl("a", True))
+    studio.apply(protocol.StartTap("tape", "room", 1, "spool"))
+    t = np.arange(3 * 8000) / 8000
+    tone = np.rint(600 * np.sin(2 * np.pi * 440 * t) * (t % 1.5 < 1.0)).astype(np.int16).reshape(-1, FRAME)
+    for frame in tone[:120]:
         studio.tick({"a": frame})
-    assert studio.engine._state.gain.max() > 2
+    assert studio.engine._state.gain.max() > 1.4
     studio.apply(protocol.UpdateLeg("a", peer.address, dtmf_payload_type=101))
+    assert studio.engine._state.agc.any()
+    studio.apply(protocol.SetGainControl("a", False))
+    studio.tick({"a": tone[120]})
+    for _ in range(5):
+        studio.tick({"a": tone[121]})
     assert (studio.engine._state.gain == 1).all()
+    studio.apply(protocol.StopTap("tape"))
+    tape = studio.tapes["tape"].pcm.reshape(-1, FRAME)
+    steps = np.abs(np.diff(tape[118:122].astype(float).reshape(-1)))
+    assert steps.max() < 2.2 * 600 * 2 * np.sin(np.pi * 440 / 8000) * 1.1
+    assert (tape[-1] == through(g711.PCMU, tone[121])).all()
+
+
+def test_a_leg_can_begin_with_it() -> None:
+    studio = Studio()
+    studio.apply(protocol.OpenLeg("a", "room", 20000, ("127.0.0.1", 4000), agc=True))
+    assert studio.engine._state.agc.any()
+    studio.apply(protocol.CloseLeg("a"))
+    assert not studio.engine._state.agc.any()

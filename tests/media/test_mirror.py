@@ -16,6 +16,7 @@ from mixminus.media.protocol import (
     PlayEnded,
     ResumeTap,
     SendDigits,
+    SetGainControl,
     SetHearing,
     SpeakStart,
     SpeakStop,
@@ -47,10 +48,20 @@ def test_a_leg_is_replayed_as_last_signalled_moved_and_heard() -> None:
         UpdateLeg(leg="a", remote=("192.0.2.1", 4010), codec="PCMA", payload_type=8),
         MoveLeg(leg="a", room="s", talk=4, hear=5),
         SetHearing(room="s", legs=(Hearing(leg="a", talk=6, hear=7),)),
+        SetGainControl(leg="a", on=True),
+        SetGainControl(leg="stranger", on=True),
     )
     (again,) = mirror.replay()
     assert again == replace(
-        LEG, room="s", remote=("192.0.2.1", 4010), codec="PCMA", payload_type=8, latch_hosts=(), talk=6, hear=7
+        LEG,
+        room="s",
+        remote=("192.0.2.1", 4010),
+        codec="PCMA",
+        payload_type=8,
+        latch_hosts=(),
+        talk=6,
+        hear=7,
+        agc=True,
     )
     assert mirror.rooms() == {"s"}
     mirror.accepted(CloseLeg(leg="a"))

@@ -109,6 +109,7 @@ SEND_DIGITS = Parameter(
 SEND_ON_PREANSWER = _boolean("send_on_preanswer")
 COACH_MODE = _boolean("coach_mode", "A supervisor is heard by agents only. Default true.")
 MUTE = _boolean("mute")
+AGC = _boolean("agc", "Bring the voice to the usual level (automatic gain control). mixminus's own.")
 HOLD = _boolean("hold")
 START_MPC_ON_ENTER = _boolean("start_mpc_on_enter", "Default true.")
 END_MPC_ON_EXIT = _boolean("end_mpc_on_exit", "Default false.")
@@ -218,7 +219,7 @@ START_PARTICIPANT_RECORDING_PARAMETERS: tuple[Parameter[Any], ...] = (
     FILE_FORMAT, RECORDING_CALLBACK_URL, RECORDING_CALLBACK_METHOD, RECORD_TRACK_TYPE, TRANSCRIPT, TRANSCRIPTION_URL,
     PAUSE_AS,
 )  # fmt: skip
-UPDATE_PARAMETERS: tuple[Parameter[Any], ...] = (MUTE, HOLD, COACH_MODE, DISABLE_STATE_CHANGE_SOUND)
+UPDATE_PARAMETERS: tuple[Parameter[Any], ...] = (MUTE, HOLD, COACH_MODE, AGC, DISABLE_STATE_CHANGE_SOUND)
 
 PLAY_URL = Parameter(
     "url",

@@ -166,12 +166,12 @@ async def get_participant(ports: Ports, request: ApiRequest) -> Answer:
 async def update_participants(ports: Ports, request: ApiRequest) -> Answer:
     reader, members = request.reader(), member_ids(request.segments["member"])
     mute, hold = reader.optional(p.MUTE), reader.optional(p.HOLD)
-    coach_mode = reader.optional(p.COACH_MODE)
+    coach_mode, agc = reader.optional(p.COACH_MODE), reader.optional(p.AGC)
     silent = reader.take(p.DISABLE_STATE_CHANGE_SOUND, False)
     if coach_mode is not None and not members:
         reader.note("coach_mode", "cannot be given for all participants; name them by member id")
-    if not any(reader.gives(flag) for flag in (p.MUTE, p.HOLD, p.COACH_MODE)):
-        reader.note("mute", "at least one of mute, hold and coach_mode is required")
+    if not any(reader.gives(flag) for flag in (p.MUTE, p.HOLD, p.COACH_MODE, p.AGC)):
+        reader.note("mute", "at least one of mute, hold, coach_mode and agc is required")
     reader.check()
     done = await ports.apply(
         UpdateParticipants(
@@ -181,6 +181,7 @@ async def update_participants(ports: Ports, request: ApiRequest) -> Answer:
             mute=mute,
             hold=hold,
             coach_mode=coach_mode,
+            agc=agc,
             sound=not silent,
         )
     )
@@ -192,6 +193,8 @@ async def update_participants(ports: Ports, request: ApiRequest) -> Answer:
         sentences["hold"] = f"MPC: {done.mpc_name} hold/unhold member(s) succeeded"
     if coach_mode is not None:
         sentences["coach_mode"] = f"MPC: {done.mpc_name} coach_mode enable/disable succeeded"
+    if agc is not None:
+        sentences["agc"] = f"MPC: {done.mpc_name} agc enable/disable succeeded"
     return Answer(202, render.ParticipantUpdated(**sentences))
 
 

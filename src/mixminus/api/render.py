@@ -96,6 +96,7 @@ class ParticipantUpdated(Body, frozen=True, kw_only=True):
     mute: str | UnsetType = UNSET
     hold: str | UnsetType = UNSET
     coach_mode: str | UnsetType = UNSET
+    agc: str | UnsetType = UNSET
 
 
 class SoundQueued(Message, frozen=True, kw_only=True):

@@ -160,6 +160,8 @@ class UpdateParticipants(msgspec.Struct, frozen=True, kw_only=True):
     mute: bool | None = None
     hold: bool | None = None
     coach_mode: bool | None = None
+    agc: bool | None = None
+    """Automatic gain control of their voices; not a part of their state."""
     sound: bool = True
 
 

@@ -29,6 +29,13 @@ class Rehear(msgspec.Struct, frozen=True):
     changes: tuple[tuple[str, Masks], ...]
 
 
+class LevelVoice(msgspec.Struct, frozen=True):
+    """Begin or end automatic gain control of a leg's voice."""
+
+    call_uuid: str
+    on: bool
+
+
 class PlaySound(msgspec.Struct, frozen=True):
     """Play something once to everybody in the talk."""
 
@@ -200,6 +207,7 @@ class Forget(msgspec.Struct, frozen=True):
 MpcEffect: TypeAlias = (
     Admit
     | Rehear
+    | LevelVoice
     | PlaySound
     | StartMusic
     | StopMusic

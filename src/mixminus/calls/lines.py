@@ -19,7 +19,7 @@ from mixminus.calls.inputs import Answered, Gone, LegInput, PickedUp, Rang, Refu
 from mixminus.calls.leg.inputs import EarlyMediaUp
 from mixminus.calls.leg.line import Incoming
 from mixminus.calls.model import HangupCause, HangupSource
-from mixminus.calls.negotiation import PLAN_TO_COME, Negotiation, signalled
+from mixminus.calls.negotiation import NO_CARE, PLAN_TO_COME, Negotiation, signalled
 from mixminus.calls.routing import NoRoute, Route
 from mixminus.errors import MediaError, MixminusError, Overloaded
 from mixminus.ids import Mint
@@ -91,6 +91,7 @@ class SipLines:
         """Why no call can be taken for now; empty when it can."""
         self.media_timeout = 0.0
         """Seconds without a packet after which a leg is ended; 0: never."""
+        self.care = NO_CARE
         self.spawn: Callable[[Coroutine[Any, Any, Any]], None] = _spawn_nothing
         self._handlers: dict[type, Callable[[Any], None]] = {
             sip.IncomingCall: self._incoming,
@@ -318,14 +319,14 @@ class SipLines:
         assert line.media is not None
         line.open = True
         known = msgspec.structs.asdict(self._signalled(line, plan))
-        await self._ports.send(media.OpenLeg(room=line.room, port=line.media[1], **known))
+        await self._ports.send(media.OpenLeg(room=line.room, port=line.media[1], agc=self.care.agc, **known))
         return True
 
     async def _update(self, line: _Line, plan: MediaPlan) -> None:
         await self._ports.send(self._signalled(line, plan))
 
     def _signalled(self, line: _Line, plan: MediaPlan) -> media.UpdateLeg:
-        return signalled(line.call_uuid, plan, line.source, self.media_timeout)
+        return signalled(line.call_uuid, plan, line.source, self.media_timeout, self.care)
 
     def media_lost(self, call_uuid: str) -> None:
         """Nothing comes from the peer any more: end the call."""

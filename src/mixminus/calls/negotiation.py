@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from mixminus.media import protocol as media
 from mixminus.sdp.answer import Codec, MediaPlan, make_answer, make_offer, read_answer
@@ -76,7 +77,27 @@ class Negotiation:
         )
 
 
-def signalled(leg: str, plan: MediaPlan, source: str, media_timeout: float) -> media.UpdateLeg:
+class Care(NamedTuple):
+    """What is done for the sound of every leg."""
+
+    agc: bool = False
+    """Voices are brought to one level."""
+    comfort_noise: bool = False
+    """A little noise is sent instead of silence."""
+    inband_dtmf: Literal["off", "auto", "always"] = "off"
+    """Keys are looked for in the sound; ``auto``: of legs without telephone-event."""
+
+    def listens(self, plan: MediaPlan) -> bool:
+        """Whether to look for keys in the sound of a leg."""
+        return self.inband_dtmf == "always" or (self.inband_dtmf == "auto" and plan.dtmf_payload_type is None)
+
+
+NO_CARE = Care()
+
+
+def signalled(
+    leg: str, plan: MediaPlan, source: str, media_timeout: float, care: Care = NO_CARE
+) -> media.UpdateLeg:
     """What signalling says of a leg's media; a leg is opened with the same, and a place of its own.
 
     ``source``: the host that signals, or empty; besides the SDP's own, its first packet may claim the leg.
@@ -94,4 +115,6 @@ def signalled(leg: str, plan: MediaPlan, source: str, media_timeout: float) -> m
         receive=plan.receive,
         rtcp=plan.rtcp,
         media_timeout=media_timeout,
+        inband_keys=care.listens(plan),
+        comfort_noise=care.comfort_noise,
     )

@@ -47,17 +47,21 @@ class GainControl:
         self._state = state
 
     def any(self) -> bool:
-        return bool(self._state.agc.any())
+        """Whether any leg has a gain."""
+        return bool(self._state.agc.any() or (self._state.gain != 1).any())
 
     def run(self, row: Index, energy: Floats, sounds: Iterable[Sound]) -> None:
-        """One tick: rows (A,), sums of the squares of their frames at 8 kHz, and all their sounds, changed in place."""
+        """One tick: rows (A,), sums of the squares of their frames at 8 kHz, and all their sounds, changed in place.
+
+        Who wants it no more is back at the gain of 1 at the end of the tick.
+        """
         state = self._state
+        begins = state.gain.copy()
+        state.gain[~state.agc] = 1
         mine = np.flatnonzero(state.agc[row])
-        row, begin = row[mine], state.gain[row[mine]]
+        row = row[mine]
         voice = self._judge(row, 10 * np.log10(energy[mine] / FRAME + 1))
         self._move(row[voice])
-        begins = np.ones(state.capacity, np.float32)
-        begins[row] = begin
         for sound in sounds:
             self._apply(sound, begins)
 
@@ -83,7 +87,7 @@ class GainControl:
     def _apply(self, sound: Sound, begins: Floats) -> None:
         """From the gain of the last tick to that of this one; what then does not fit is limited."""
         state = self._state
-        at = np.flatnonzero(state.agc[sound.row])
+        at = np.flatnonzero(state.agc[sound.row] | (begins[sound.row] != 1))
         if not at.size:
             return
         row, pcm = sound.row[at], sound.pcm[at].astype(np.float32)

@@ -39,6 +39,7 @@ from mixminus.media.protocol import (
     PlayEnded,
     ResumeTap,
     SendDigits,
+    SetGainControl,
     SetHearing,
     StartTap,
     Stats,
@@ -279,7 +280,7 @@ class MediaClient:
             case UpdateLeg():
                 self._check_family(command.remote)
                 return self._roster.worker_of("leg", command.leg)
-            case CloseLeg() | SendDigits():
+            case CloseLeg() | SendDigits() | SetGainControl():
                 return self._roster.worker_of("leg", command.leg)
             case Play() | StartTap():
                 return self.place(command.room)
@@ -341,7 +342,7 @@ class MediaClient:
         self._leg_taps.sent(command)
         if isinstance(command, StartTap) and command.leg:
             answer.add_done_callback(lambda done: self._leg_taps.refused(command) if done.exception() else None)
-        if not isinstance(command, OpenLeg | UpdateLeg | MoveLeg | SetHearing):
+        if not isinstance(command, OpenLeg | UpdateLeg | MoveLeg | SetHearing | SetGainControl):
             return
         known = isinstance(command, OpenLeg | SetHearing) or command.leg in self._intended.legs
         if not known:

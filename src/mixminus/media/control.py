@@ -86,6 +86,8 @@ class Control:
                 self._move_leg(command)
             case protocol.CloseLeg():
                 self._close_leg(command)
+            case protocol.SetGainControl():
+                self._state.agc[self._row(LEG, command.leg)] = command.on
             case protocol.SetHearing():
                 self._set_hearing(command)
             case protocol.Play():
@@ -146,6 +148,7 @@ class Control:
         self._rows[LEG][command.leg] = row
         self._enter(row, command.room, talk, hear)
         self._set_signalling(row, command)
+        self._state.agc[row] = command.agc
         self._begin_stream(row, command.sender, now_ns)
 
     def _begin_stream(self, row: int, sender: int, now_ns: int) -> None:
@@ -200,9 +203,7 @@ class Control:
 
     def _set_care(self, row: int, command: protocol.OpenLeg | protocol.UpdateLeg) -> None:
         state = self._state
-        state.agc[row], state.comfort[row] = command.agc, command.comfort_noise
-        if not command.agc:
-            state.gain[row] = 1
+        state.comfort[row] = command.comfort_noise
         inband = command.inband_keys and not self._readers.knows(row)
         if inband != state.inband[row]:
             state.inband[row] = inband

@@ -24,6 +24,7 @@ from mixminus.media.protocol import (
     PlayEnded,
     ResumeTap,
     SendDigits,
+    SetGainControl,
     SetHearing,
     SpeakStart,
     SpeakStop,
@@ -72,6 +73,9 @@ class Mirror:
             case SetHearing():
                 for row in (row for row in command.legs if row.leg in self.legs):
                     self.legs[row.leg] = replace(self.legs[row.leg], talk=row.talk, hear=row.hear)
+            case SetGainControl():
+                if command.leg in self.legs:
+                    self.legs[command.leg] = replace(self.legs[command.leg], agc=command.on)
             case SendDigits():
                 self._dialling[command.leg] = self._dialling.get(command.leg, 0) + 1
             case GetStats():

@@ -83,7 +83,6 @@ class UpdateLeg(msgspec.Struct, frozen=True, tag=True):
     receive: bool = True
     rtcp: Address | None = None
     media_timeout: float = 0.0
-    agc: bool = False
     inband_keys: bool = False
     comfort_noise: bool = False
 
@@ -135,6 +134,13 @@ class Play(msgspec.Struct, frozen=True, tag=True):
 
 class StopPlay(msgspec.Struct, frozen=True, tag=True):
     player: str
+
+
+class SetGainControl(msgspec.Struct, frozen=True, tag=True):
+    """Begin or end to bring a leg's voice to the usual level."""
+
+    leg: str
+    on: bool
 
 
 class SendDigits(msgspec.Struct, frozen=True, tag=True):
@@ -205,6 +211,7 @@ Command: TypeAlias = (
     | MoveLeg
     | CloseLeg
     | SetHearing
+    | SetGainControl
     | Play
     | StopPlay
     | SendDigits

@@ -20,6 +20,7 @@ from mixminus.api.limit import RateLimit
 from mixminus.api.ports import Ports, Registration
 from mixminus.calls.applications import Directory
 from mixminus.calls.lines import SipLines
+from mixminus.calls.negotiation import Care
 from mixminus.calls.recorder import CallRecorder
 from mixminus.calls.renderings import Renderings
 from mixminus.calls.routing import NoRoute, Route, find_route
@@ -327,6 +328,7 @@ class Server:
         self.lines.overloaded = self.service.overloaded = self.media.overloaded
         self.lines.codecs = spoken(self.settings.codecs)
         self.lines.media_timeout = self.settings.media_timeout
+        self.lines.care = Care(self.settings.agc, self.settings.comfort_noise, self.settings.inband_dtmf)
         self.lines.spawn = self.service.spawn
 
     def _media_event(self, event: media.Event) -> None:

@@ -144,6 +144,18 @@ def test_update_changes_hearing_and_tells_once_per_change() -> None:
     assert driver.take(effects.Rehear) == []
 
 
+def test_gain_control_is_for_those_named_or_all_and_tells_nothing() -> None:
+    driver = Driver()
+    driver.enter("a")
+    driver.enter("b", Role.CUSTOMER)
+    before = len(driver.events)
+    driver.do(UpdateParticipants(by=BY, mpc=REF, members=("2",), agc=True))
+    assert driver.take(effects.LevelVoice) == [effects.LevelVoice("b", True)]
+    driver.do(UpdateParticipants(by=BY, mpc=REF, agc=False))
+    assert driver.take(effects.LevelVoice) == [effects.LevelVoice("a", False), effects.LevelVoice("b", False)]
+    assert len(driver.events) == before
+
+
 def test_hold_plays_music_on_the_channel_of_the_role_until_the_last_is_released() -> None:
     driver = Driver()
     driver.enter("a")

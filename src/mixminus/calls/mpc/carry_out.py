@@ -35,6 +35,7 @@ class MpcEffects:
         handlers: dict[type, Handler[str]] = {
             effects.Admit: self._admit,
             effects.Rehear: self._rehear,
+            effects.LevelVoice: self._level_voice,
             effects.PlaySound: self._play_sound,
             effects.StartMusic: self._start_music,
             effects.StopMusic: self._stop_music,
@@ -69,6 +70,9 @@ class MpcEffects:
     async def _rehear(self, uuid: str, effect: effects.Rehear) -> Answer:
         rows = tuple(media.Hearing(leg, masks.talk, masks.hear) for leg, masks in effect.changes)
         return self._media(media.SetHearing(effect.room, rows))
+
+    async def _level_voice(self, uuid: str, effect: effects.LevelVoice) -> Answer:
+        return self._media(media.SetGainControl(effect.call_uuid, effect.on))
 
     async def _play_sound(self, uuid: str, effect: effects.PlaySound) -> None:
         player = self._service.mint.uuid()

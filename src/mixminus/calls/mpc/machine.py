@@ -33,7 +33,7 @@ from mixminus.calls.commands import (
     StopSound,
     UpdateParticipants,
 )
-from mixminus.calls.effects import RelayKey
+from mixminus.calls.effects import LevelVoice, RelayKey
 from mixminus.calls.inputs import (
     DialEnded,
     DialRang,
@@ -83,9 +83,9 @@ def decide(state: MultiPartyCall | None, command: Any, context: Context) -> MpcD
 
 
 def _update(draft: Draft, command: UpdateParticipants) -> MpcDecision:
-    flags = (command.mute, command.hold, command.coach_mode)
+    flags = (command.mute, command.hold, command.coach_mode, command.agc)
     if all(flag is None for flag in flags):
-        raise InvalidParameter("mute, hold, coach_mode", "at least one of them is needed")
+        raise InvalidParameter("mute, hold, coach_mode, agc", "at least one of them is needed")
     if command.coach_mode is not None and not command.members:
         raise InvalidParameter("coach_mode", "can be changed for named members only, not for all")
     coach_changed = False
@@ -97,6 +97,8 @@ def _update(draft: Draft, command: UpdateParticipants) -> MpcDecision:
         for name in names:
             draft.emit(name, changed)
             coach_changed |= name.startswith("ParticipantCoachMode")
+        if command.agc is not None:
+            draft.do(LevelVoice(member.call_uuid, command.agc))
     if coach_changed and command.sound:
         music.sound(draft, "beep:1")
     music.tune(draft)
