@@ -37,8 +37,8 @@ SHELLS = frozenset(
         "media/ports", "media/sharing", "media/spool",
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
-        "calls/service", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings", "calls/lines",
-        "calls/mpc/carry_out", "calls/leg/carry_out", "calls/sounds/players",
+        "calls/service", "calls/switchboard", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings",
+        "calls/lines", "calls/mpc/carry_out", "calls/leg/carry_out", "calls/sounds/players",
         "webhooks/deliver", "webhooks/documents",
     }
 )  # fmt: skip

@@ -7,14 +7,12 @@ next begins; different calls go side by side and share commits. Machines tell ea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any, Unpack, get_args
 
 import msgspec
-import structlog
 
 from mixminus.calls import recording
-from mixminus.calls.books import Books
 from mixminus.calls.commands import (
     AddParticipant,
     Callback,
@@ -27,92 +25,42 @@ from mixminus.calls.commands import (
 )
 from mixminus.calls.conference.book import Conferences
 from mixminus.calls.decision import Decision, Ledger
-from mixminus.calls.effects import CreateLeg, Join, MpcEffect
-from mixminus.calls.events import AsyncResponse, Transcribed
+from mixminus.calls.effects import MpcEffect
+from mixminus.calls.events import AsyncResponse
 from mixminus.calls.inputs import Enter, HangUp, KeyPressed, ShutDown, Speaking
 from mixminus.calls.leg import machine as legs
-from mixminus.calls.leg.carry_out import LegEffects, MpcOver
+from mixminus.calls.leg.carry_out import LegEffects
 from mixminus.calls.leg.door import CALL_COMMANDS, LEG_COMMANDS, CallDoor, OtherCommand, wants_speech
-from mixminus.calls.leg.effects import PlaceOrder
 from mixminus.calls.leg.inputs import KeyOnLeg, SpeakingOnLeg
-from mixminus.calls.leg.machine import Incoming, Leg
-from mixminus.calls.live_taps import LiveTaps
+from mixminus.calls.leg.machine import Incoming
 from mixminus.calls.mailbox import Mailbox
 from mixminus.calls.model import HangupCause, HangupSource
 from mixminus.calls.mpc import machine as multiparty_call
 from mixminus.calls.mpc.carry_out import MpcEffects
 from mixminus.calls.mpc.draft import Context, MultiPartyCall
-from mixminus.calls.ports import Documents, Lines, Media, Recorder, Store, Timers
 from mixminus.calls.recovery import end_call, end_interrupted, rebuild, stop_orphan
-from mixminus.calls.sounds.players import Players, Sounds
-from mixminus.clock import Clock
-from mixminus.errors import Conflict, NotFound, StorageError
-from mixminus.ids import Mint
+from mixminus.calls.switchboard import BoardPorts, LiveLeg, LiveMpc, MpcOver, Switchboard
+from mixminus.errors import Conflict, NotFound
 from mixminus.media.protocol import TapFailed
 from mixminus.recording import retention
 from mixminus.store.rows import CallRow, MpcRow, RecordingRow
 
-log = structlog.get_logger(__name__)
 
+class Service(Switchboard):
+    """Everything that changes a live call comes through here, on one event loop."""
 
-class _LiveMpc:
-    """A multiparty call's mailbox and state. ``state`` is None before its first command and after its last."""
+    conferences: Conferences
 
-    def __init__(self, uuid: str, handle: Callable[[_LiveMpc, Any], Coroutine[Any, Any, Any]]) -> None:
-        self.uuid = uuid
-        self.state: MultiPartyCall | None = None
-        self.over = False
-        self.mailbox: Mailbox[Any] = Mailbox(lambda message: handle(self, message))
-        self.cancel_timer: Callable[[], None] = lambda: None
-
-
-class _LiveLeg:
-    def __init__(self, uuid: str, handle: Callable[[_LiveLeg, Any], Coroutine[Any, Any, Any]]) -> None:
-        self.uuid = uuid
-        self.state: Leg | None = None
-        self.mailbox: Mailbox[Any] = Mailbox(lambda message: handle(self, message))
-        self.mpc_uuid = ""
-        """Where it is, or has asked to enter."""
-        self.timers: dict[str, Callable[[], None]] = {}
-
-
-class Service:
-    """Owns all live calls. Everything that changes them comes through here, on one event loop."""
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        media: Media,
-        lines: Lines,
-        recorder: Recorder,
-        documents: Documents,
-        sounds: Sounds,
-        timers: Timers,
-        clock: Clock,
-        mint: Mint,
-    ) -> None:
-        self.store, self.media, self.lines, self.recorder = store, media, lines, recorder
-        self.documents, self.timers, self.clock, self.mint = documents, timers, clock, mint
-        self.players = Players(media, sounds)
-        self.books = Books(store, timers, self.spawn)
-        self.mpcs: dict[str, _LiveMpc] = {}
-        self.names: dict[tuple[str, str, str], str] = {}
-        """(account, sub-account, friendly name) → uuid of the live multiparty call."""
-        self.legs: dict[str, _LiveLeg] = {}
+    def __init__(self, **ports: Unpack[BoardPorts]) -> None:
+        super().__init__(**ports)
         self.recording_defaults: Mapping[str, Any] = {}
         """Settings of recordings whose request says nothing else: ``tracks``, ``pause_as``."""
-        self.draining = False
-        self.overloaded: Callable[[], str] = lambda: ""
-        """Why no call can be placed for now; empty when it can."""
         self._quiet = asyncio.Event()
         """Set when the last live call has gone."""
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.taps = LiveTaps(media, recorder, self.finish_recording)
         self._mpc_effects = MpcEffects(self)
         self._leg_effects = LegEffects(self)
         self.conferences = Conferences(self)
-        self.calls = CallDoor(self)
+        self.calls = CallDoor(self, self.conferences)
 
     # -- the door -------------------------------------------------------------------------------------------------
 
@@ -137,21 +85,7 @@ class Service:
 
     def incoming(self, call: Incoming) -> None:
         """A new inbound call. The lines know it by ``call.call_uuid``."""
-        self._new_leg(call.call_uuid).mailbox.post(call)
-
-    def create_leg(self, order: CreateLeg | PlaceOrder) -> asyncio.Future[Any]:
-        return self._new_leg(order.call_uuid).mailbox.post(order)
-
-    def post_leg(self, call_uuid: str, message: Any) -> None:
-        """Tell a leg what happened to it. A leg that is over hears nothing."""
-        if call_uuid in self.legs:
-            self.legs[call_uuid].mailbox.post(message)
-
-    def post_mpc(self, uuid: str, message: Any) -> asyncio.Future[Any]:
-        """Tell a multiparty call; the future has the result. Makes its mailbox if there is none."""
-        if uuid not in self.mpcs:
-            self.mpcs[uuid] = _LiveMpc(uuid, self._handle_mpc)
-        return self.mpcs[uuid].mailbox.post(message)
+        self.new_leg(call.call_uuid).mailbox.post(call)
 
     def key_pressed(self, call_uuid: str, key: str) -> None:
         self._tell_mpc_of(call_uuid, KeyPressed(call_uuid, key))
@@ -179,16 +113,6 @@ class Service:
             self.post_mpc(live.mpc_uuid, message)
 
     # -- names ----------------------------------------------------------------------------------------------------
-
-    def room_of(self, by: Requester, join: Join) -> str:
-        """The uuid, which is the room, of the multiparty call a leg wants; a name without one gets a fresh uuid."""
-        return join.uuid or self._claim(by, join.name)
-
-    def _claim(self, by: Requester, name: str) -> str:
-        key = (by.account, by.sub_account, name)
-        if key not in self.names:
-            self.names[key] = self.mint.uuid()
-        return self.names[key]
 
     def _live_name(self, by: Requester, name: str) -> str:
         """uuid of the live multiparty call of that name; the main account sees those of its sub-accounts too."""
@@ -233,13 +157,13 @@ class Service:
         except NotFound:
             if command.mpc.uuid:
                 raise
-            uuid = self._claim(command.by, command.mpc.name or command.mpc.either)
+            uuid = self.claim(command.by, command.mpc.name or command.mpc.either)
         name = command.mpc.name or command.mpc.either
         return msgspec.structs.replace(command, mpc=MpcRef(name=name, uuid=uuid))
 
     # -- the multiparty calls' mailboxes --------------------------------------------------------------------------
 
-    async def _handle_mpc(self, live: _LiveMpc, message: Any) -> Any:
+    async def handle_mpc(self, live: LiveMpc, message: Any) -> Any:
         if live.over:
             raise MpcOver(f"multiparty call {live.uuid} has ended")
         try:
@@ -250,7 +174,7 @@ class Service:
                 self._drop(live)
         return decision.result
 
-    async def _decide_mpc(self, live: _LiveMpc, message: Any) -> Decision[MultiPartyCall, MpcEffect]:
+    async def _decide_mpc(self, live: LiveMpc, message: Any) -> Decision[MultiPartyCall, MpcEffect]:
         member_id = await self.store.next_member_id() if isinstance(message, Enter) else ""
         context = Context(self.clock.now().wall, self.mint, lambda: member_id, self.recording_defaults)
         decision = multiparty_call.decide(live.state, message, context)
@@ -261,7 +185,7 @@ class Service:
         live.state = decision.state
         return decision
 
-    def _drop(self, live: _LiveMpc) -> None:
+    def _drop(self, live: LiveMpc) -> None:
         """A call that is over, or never began, leaves the tables; what still waits in its mailbox learns so."""
         live.over = True
         live.cancel_timer()
@@ -277,11 +201,7 @@ class Service:
 
     # -- the legs' mailboxes --------------------------------------------------------------------------------------
 
-    def _new_leg(self, call_uuid: str) -> _LiveLeg:
-        live = self.legs[call_uuid] = _LiveLeg(call_uuid, self._handle_leg)
-        return live
-
-    async def _handle_leg(self, live: _LiveLeg, message: Any) -> Any:
+    async def handle_leg(self, live: LiveLeg, message: Any) -> Any:
         if live.uuid not in self.legs:
             return None
         decision = legs.decide(live.state, message, self.clock.now().wall, self.mint)
@@ -296,53 +216,7 @@ class Service:
             self._note_quiet()
         return decision.result
 
-    # -- recordings -----------------------------------------------------------------------------------------------
-
-    def finish_recording(self, row: RecordingRow) -> None:
-        """Make the file of a closed spool and announce it, in a task of its own."""
-        self.spawn(self._finish_recording(row))
-
-    async def _finish_recording(self, row: RecordingRow) -> None:
-        ledger = Ledger(self.mint, self.clock.now().wall)
-        try:
-            file = await self.recorder.finish(row)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the customer is told, once
-            log.error("recording failed", recording_id=row.id, error=str(error))
-            ledger.at = self.clock.now().wall
-            recording.fail(row, str(error) or type(error).__name__, ledger)
-            await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
-            await self.recorder.abandon(row.id)
-            return
-        ledger.at = self.clock.now().wall
-        ready = recording.complete(row, file, ledger)
-        await self.books.fact(Decision(None, ledger.rows, ledger.outbox))
-        await self.recorder.render(ready)
-        if row.settings.get("transcript"):
-            await self._transcribe(row, file)
-        if self.books.owed:
-            await self.recorder.abandon(row.id)  # tidied away once the database has it
-        else:
-            await self.recorder.discard(row.id)
-
-    async def _transcribe(self, row: RecordingRow, file: recording.FinishedFile) -> None:
-        """Before the spool goes; the customer is told also when it came to nothing."""
-        text, reason = "", ""
-        try:
-            text = await self.recorder.transcribe(msgspec.structs.replace(row, file=file.file))
-        except StorageError as error:
-            reason = str(error)
-            log.error("a recording was not transcribed", recording_id=row.id, error=reason)
-        ledger = Ledger(self.mint, self.clock.now().wall)
-        event = Transcribed(
-            recording_id=row.id,
-            call_uuid=row.call_uuid,
-            text=text,
-            seconds=file.samples // file.rate,
-            error=reason,
-        )
-        callback = Callback(str(row.settings.get("transcription_url", "")))
-        ledger.owe(callback, event, subject=row.id, account=row.account, sub_account=row.sub_account)
-        await self.books.fact(Decision(None, (), ledger.outbox))
+    # -- recordings ---------------------------------------------------------------------------------------------
 
     async def _delete_recording(self, command: DeleteRecording) -> Done:
         by = command.by.sub_account or command.by.account
@@ -406,19 +280,6 @@ class Service:
         for call_uuid in list(self.legs):
             self.post_leg(call_uuid, HangUp(HangupCause.NORMAL_HANGUP, HangupSource.PLIVO))
         await self.settle()
-
-    # -- tasks ----------------------------------------------------------------------------------------------------
-
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run ``work`` beside everything else; an exception it lets out is logged."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task failed", exc_info=task.exception())
 
     def _mailboxes(self) -> list[Mailbox[Any]]:
         return [live.mailbox for live in self.mpcs.values()] + [live.mailbox for live in self.legs.values()]

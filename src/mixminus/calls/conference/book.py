@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -24,11 +24,9 @@ from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
 from mixminus.calls.leg.inputs import ConferenceJoined, ConferenceLeft
 from mixminus.calls.leg.rooms import private_room
 from mixminus.calls.mailbox import Mailbox
+from mixminus.calls.switchboard import Switchboard
 from mixminus.errors import MixminusError, NotFound
 from mixminus.media import protocol as media
-
-if TYPE_CHECKING:
-    from mixminus.calls.service import Service
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +44,8 @@ class _Live:
 
 
 class Conferences:
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
         self._live: dict[Key, _Live] = {}
         self._of_leg: dict[str, Key] = {}
         """Call uuid → where it is, or has asked to enter."""
@@ -57,8 +55,8 @@ class Conferences:
             effects.StartSound: self._start_sound,
             effects.StopSound: self._stop_sound,
             BeginTap: self._begin_tap,
-            EndTap: service.taps.end,
-            AbandonTap: service.taps.abandon,
+            EndTap: board.taps.end,
+            AbandonTap: board.taps.abandon,
         }
         self._carry_out = Runner(handlers).run
 
@@ -66,7 +64,7 @@ class Conferences:
 
     def join(self, call_uuid: str, element: ConferenceElement) -> None:
         """Ask to be let in; the answer is posted to the leg."""
-        leg = self._service.legs[call_uuid].state
+        leg = self._board.legs[call_uuid].state
         assert leg is not None
         key = (leg.by.account, leg.by.sub_account, element.name)
         row = leg.row
@@ -80,7 +78,7 @@ class Conferences:
             direction=row.direction,
             element=element,
         )
-        self._service.spawn(self._join(key, arrival))
+        self._board.spawn(self._join(key, arrival))
 
     async def _join(self, key: Key, arrival: Arrive) -> None:
         try:
@@ -88,7 +86,7 @@ class Conferences:
         except MixminusError as error:
             log.error("a leg could not enter a conference", call_uuid=arrival.call_uuid, error=str(error))
             joined = ConferenceJoined(False, reason=str(error))
-        self._service.post_leg(arrival.call_uuid, joined)
+        self._board.post_leg(arrival.call_uuid, joined)
 
     def leave(self, call_uuid: str) -> None:
         """The leg has gone by itself."""
@@ -135,11 +133,11 @@ class Conferences:
     async def _handle(self, live: _Live, message: Any) -> Any:
         if live.state is None and not isinstance(message, Arrive | ConferenceCommand):
             return None
-        decision = decide(live.state, message, self._service.clock.now().wall, self._service.mint)
+        decision = decide(live.state, message, self._board.clock.now().wall, self._board.mint)
         if isinstance(message, ConferenceCommand):
-            await self._service.books.command(decision)
+            await self._board.books.command(decision)
         else:
-            await self._service.books.fact(decision)
+            await self._board.books.fact(decision)
         live.state = decision.state
         await self._carry_out(live, decision.effects)
         return decision.result
@@ -148,16 +146,16 @@ class Conferences:
 
     async def _put(self, live: _Live, effect: effects.PutMember) -> Answer:
         seat = media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear)
-        return tell(self._service.media, seat)
+        return tell(self._board.media, seat)
 
     async def _release(self, live: _Live, effect: effects.ReleaseMember) -> Answer:
         self._of_leg.pop(effect.call_uuid, None)
-        answer = tell(self._service.media, media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
-        self._service.post_leg(effect.call_uuid, ConferenceLeft(effect.hangup))
+        answer = tell(self._board.media, media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
+        self._board.post_leg(effect.call_uuid, ConferenceLeft(effect.hangup))
         return answer
 
     async def _start_sound(self, live: _Live, effect: effects.StartSound) -> None:
-        self._service.players.start(
+        self._board.players.start(
             effect.player,
             effect.room,
             effect.program,
@@ -170,11 +168,11 @@ class Conferences:
         self._post(key, ConferencePromptEnded(player))
 
     async def _stop_sound(self, live: _Live, effect: effects.StopSound) -> None:
-        self._service.players.stop(effect.player)
+        self._board.players.stop(effect.player)
 
     async def _begin_tap(self, live: _Live, effect: BeginTap) -> Answer:
         recording_id = effect.recording.id
-        return await self._service.taps.begin(
+        return await self._board.taps.begin(
             effect,
             lambda reason, samples: self._broke(live.key, ConferenceRecordingBroke(recording_id, reason, samples)),
         )

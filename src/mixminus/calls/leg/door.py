@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 import msgspec
 
 from mixminus.calls.commands import Callback, Requester
+from mixminus.calls.conference.book import Conferences
 from mixminus.calls.conference.commands import ConferenceCommand
 from mixminus.calls.document.elements import DEFAULT_TIME_LIMIT
 from mixminus.calls.inputs import HangUp
@@ -15,10 +16,8 @@ from mixminus.calls.leg.inputs import CallCommand
 from mixminus.calls.leg.rooms import private_room
 from mixminus.calls.leg.state import Leg, Meeting, Taking
 from mixminus.calls.model import HangupCause, HangupSource
+from mixminus.calls.switchboard import Switchboard
 from mixminus.errors import Conflict, NotFound
-
-if TYPE_CHECKING:
-    from mixminus.calls.service import Service
 
 
 class CreateCalls(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +70,9 @@ def wants_speech(leg: Leg | None) -> bool:
 
 
 class CallDoor:
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, board: Switchboard, conferences: Conferences) -> None:
+        self._board = board
+        self._conferences = conferences
 
     async def apply(self, command: OtherCommand) -> Any:
         """Raises RequestError when it cannot be done; nothing has changed then."""
@@ -82,31 +82,31 @@ class CallDoor:
             case CancelRequest():
                 return await self._cancel(command)
             case EndConferences():
-                return await self._service.conferences.end_all(command.by)
+                return await self._conferences.end_all(command.by)
         if isinstance(command, ConferenceCommand):
-            return await self._service.conferences.apply(command)
+            return await self._conferences.apply(command)
         self._live(command.by, command.call_uuid)
-        return await self._service.legs[command.call_uuid].mailbox.post(command)
+        return await self._board.legs[command.call_uuid].mailbox.post(command)
 
     def _live(self, by: Requester, call_uuid: str) -> Leg:
-        live = self._service.legs.get(call_uuid)
+        live = self._board.legs.get(call_uuid)
         state = live.state if live is not None else None
         if state is None or not _sees(by, state):
             raise NotFound(f"no live call {call_uuid!r}")
         return state
 
     async def _create(self, command: CreateCalls) -> CallsCreated:
-        if self._service.draining:
+        if self._board.draining:
             raise Conflict("the server is shutting down and takes no new calls")
-        if why := self._service.overloaded():
+        if why := self._board.overloaded():
             raise Conflict(why)
-        uuids = tuple(self._service.mint.uuid() for _ in command.to)
+        uuids = tuple(self._board.mint.uuid() for _ in command.to)
         for call_uuid, to in zip(uuids, command.to, strict=True):
-            await self._service.create_leg(_order(command, call_uuid, to))
+            await self._board.create_leg(_order(command, call_uuid, to))
         return CallsCreated(uuids)
 
     async def _cancel(self, command: CancelRequest) -> None:
-        states = [live.state for live in self._service.legs.values() if live.state is not None]
+        states = [live.state for live in self._board.legs.values() if live.state is not None]
         mine = [
             state for state in states if state.row.request_uuid == command.request_uuid and _sees(command.by, state)
         ]
@@ -115,7 +115,7 @@ class CallDoor:
         for state in mine:
             if not state.is_callee:
                 message = HangUp(HangupCause.NORMAL_HANGUP, HangupSource.API_REQUEST)
-                await self._service.legs[state.row.id].mailbox.post(message)
+                await self._board.legs[state.row.id].mailbox.post(message)
 
 
 def _sees(by: Requester, leg: Leg) -> bool:

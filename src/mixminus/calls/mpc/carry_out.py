@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mixminus.calls import effects, hearing
 from mixminus.calls.carry_out import Answer, Handler, Runner, tell
 from mixminus.calls.commands import Callback
@@ -23,15 +21,13 @@ from mixminus.calls.inputs import (
 from mixminus.calls.leg.rooms import private_room
 from mixminus.calls.model import HangupSource
 from mixminus.calls.sounds.request import AnyProgram, DocumentItem
+from mixminus.calls.switchboard import Switchboard
 from mixminus.media import protocol as media
-
-if TYPE_CHECKING:
-    from mixminus.calls.service import Service
 
 
 class MpcEffects:
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
         handlers: dict[type, Handler[str]] = {
             effects.Admit: self._admit,
             effects.Rehear: self._rehear,
@@ -50,8 +46,8 @@ class MpcEffects:
             effects.PauseTap: self._pause_tap,
             effects.ResumeTap: self._resume_tap,
             effects.Annotate: self._annotate,
-            effects.EndTap: service.taps.end,
-            effects.AbandonTap: service.taps.abandon,
+            effects.EndTap: board.taps.end,
+            effects.AbandonTap: board.taps.abandon,
             effects.CreateLeg: self._create_leg,
             effects.MoveHere: self._move_here,
             effects.Release: self._release,
@@ -62,7 +58,7 @@ class MpcEffects:
         self.run = Runner(handlers).run
 
     def _media(self, command: media.Command) -> Answer:
-        return tell(self._service.media, command)
+        return tell(self._board.media, command)
 
     async def _admit(self, uuid: str, effect: effects.Admit) -> Answer:
         return self._media(media.MoveLeg(effect.call_uuid, effect.room, effect.masks.talk, effect.masks.hear))
@@ -75,26 +71,26 @@ class MpcEffects:
         return self._media(media.SetGainControl(effect.call_uuid, effect.on))
 
     async def _play_sound(self, uuid: str, effect: effects.PlaySound) -> None:
-        player = self._service.mint.uuid()
-        self._service.players.start(player, effect.room, effect.program, talk=hearing.SOUNDS)
+        player = self._board.mint.uuid()
+        self._board.players.start(player, effect.room, effect.program, talk=hearing.SOUNDS)
 
     async def _start_music(self, uuid: str, effect: effects.StartMusic) -> None:
         player = f"{effect.room}:{effect.channel}"
-        self._service.players.start(player, effect.room, effect.program, talk=effect.channel, loop=True)
+        self._board.players.start(player, effect.room, effect.program, talk=effect.channel, loop=True)
 
     async def _stop_music(self, uuid: str, effect: effects.StopMusic) -> None:
-        self._service.players.stop(f"{effect.room}:{effect.channel}")
+        self._board.players.stop(f"{effect.room}:{effect.channel}")
 
     async def _ready_prompt(self, uuid: str, effect: effects.ReadyPrompt) -> None:
-        self._service.spawn(self._make_ready(uuid, effect))
+        self._board.spawn(self._make_ready(uuid, effect))
 
     async def _make_ready(self, uuid: str, effect: effects.ReadyPrompt) -> None:
-        error = await self._service.players.ready(effect.program)
+        error = await self._board.players.ready(effect.program)
         self._tell(uuid, PromptReady(effect.prompt_id, error))
 
     async def _start_prompt(self, uuid: str, effect: effects.StartPrompt) -> None:
         ended = PromptEnded(effect.prompt_id)
-        self._service.players.start(
+        self._board.players.start(
             effect.prompt_id,
             effect.room,
             effect.program,
@@ -103,12 +99,12 @@ class MpcEffects:
         )
 
     async def _stop_prompt(self, uuid: str, effect: effects.StopPrompt) -> None:
-        self._service.players.stop(effect.prompt_id)
+        self._board.players.stop(effect.prompt_id)
 
     async def _announce_recording(self, uuid: str, effect: effects.AnnounceRecording) -> None:
         announced = RecordingAnnounced(effect.recording_id)
-        self._service.players.start(
-            self._service.mint.uuid(),
+        self._board.players.start(
+            self._board.mint.uuid(),
             effect.room,
             self._asked(uuid, effect.audio),
             talk=hearing.SOUNDS,
@@ -116,62 +112,62 @@ class MpcEffects:
         )
 
     async def _announce_stop(self, uuid: str, effect: effects.AnnounceStop) -> None:
-        player = self._service.mint.uuid()
-        self._service.players.start(player, effect.room, self._asked(uuid, effect.audio), talk=hearing.SOUNDS)
+        player = self._board.mint.uuid()
+        self._board.players.start(player, effect.room, self._asked(uuid, effect.audio), talk=hearing.SOUNDS)
 
     def _asked(self, uuid: str, audio: Callback) -> AnyProgram:
         """What a sound URL of the whole call answers."""
-        state = self._service.mpcs[uuid].state
+        state = self._board.mpcs[uuid].state
         assert state is not None
         request = SoundRequest(mpc_uuid=uuid, mpc_name=state.row.friendly_name)
         return (DocumentItem(audio, request, state.row.account, state.row.sub_account),)
 
     async def _relay_key(self, uuid: str, effect: effects.RelayKey) -> None:
         for call_uuid in effect.call_uuids:
-            self._service.spawn(self._service.lines.send_digits(call_uuid, effect.key))
+            self._board.spawn(self._board.lines.send_digits(call_uuid, effect.key))
 
     async def _arm_wait(self, uuid: str, effect: effects.ArmWait) -> None:
         """Not cancelled: a member who has stopped waiting by then stays."""
         waited = WaitedLongEnough(effect.member_id)
-        self._service.timers.call_later(effect.seconds, lambda: self._tell(uuid, waited))
+        self._board.timers.call_later(effect.seconds, lambda: self._tell(uuid, waited))
 
     def _tell(self, uuid: str, message: MpcInput) -> None:
         """Post to a multiparty call if it is still there."""
-        if uuid in self._service.mpcs:
-            self._service.post_mpc(uuid, message)
+        if uuid in self._board.mpcs:
+            self._board.post_mpc(uuid, message)
 
     async def _begin_tap(self, uuid: str, effect: effects.BeginTap) -> Answer:
         recording_id = effect.recording.id
-        return await self._service.taps.begin(
+        return await self._board.taps.begin(
             effect, lambda reason, samples: self._tell(uuid, RecordingBroke(recording_id, reason, samples))
         )
 
     async def _pause_tap(self, uuid: str, effect: effects.PauseTap) -> Answer:
-        self._service.recorder.note(effect.recording_id, "paused", {"by": effect.by})
+        self._board.recorder.note(effect.recording_id, "paused", {"by": effect.by})
         return self._media(media.PauseTap(effect.recording_id))
 
     async def _resume_tap(self, uuid: str, effect: effects.ResumeTap) -> Answer:
-        self._service.recorder.note(effect.recording_id, "resumed", {"by": effect.by})
+        self._board.recorder.note(effect.recording_id, "resumed", {"by": effect.by})
         return self._media(media.ResumeTap(effect.recording_id))
 
     async def _annotate(self, uuid: str, effect: effects.Annotate) -> None:
         for recording_id in effect.recording_ids:
-            self._service.recorder.note(recording_id, effect.kind, effect.facts)
+            self._board.recorder.note(recording_id, effect.kind, effect.facts)
 
     async def _create_leg(self, uuid: str, effect: effects.CreateLeg) -> None:
-        self._service.create_leg(effect)
+        self._board.create_leg(effect)
 
     async def _move_here(self, uuid: str, effect: effects.MoveHere) -> None:
-        self._service.post_leg(
+        self._board.post_leg(
             effect.call_uuid, Transfer(effect.request_uuid, effect.mpc_uuid, effect.mpc_name, effect.participant)
         )
 
     async def _release(self, uuid: str, effect: effects.Release) -> Answer:
         answer = self._media(media.MoveLeg(effect.call_uuid, private_room(effect.call_uuid), 0, 0))
-        live = self._service.legs.get(effect.call_uuid)
+        live = self._board.legs.get(effect.call_uuid)
         if live is not None and live.mpc_uuid == uuid:
             live.mpc_uuid = ""
-        self._service.post_leg(
+        self._board.post_leg(
             effect.call_uuid,
             Released(effect.exit_cause, effect.hangup_cause, effect.hangup_source, effect.action),
         )
@@ -179,17 +175,17 @@ class MpcEffects:
 
     async def _cancel_dials(self, uuid: str, effect: effects.CancelDials) -> None:
         for call_uuid in effect.call_uuids:
-            self._service.post_leg(call_uuid, HangUp(effect.cause, HangupSource.PLIVO))
+            self._board.post_leg(call_uuid, HangUp(effect.cause, HangupSource.PLIVO))
 
     async def _arm_timer(self, uuid: str, effect: effects.ArmTimer) -> None:
-        live = self._service.mpcs[uuid]
+        live = self._board.mpcs[uuid]
         live.cancel_timer()
-        live.cancel_timer = self._service.timers.call_later(effect.seconds, lambda: self._expire(uuid))
+        live.cancel_timer = self._board.timers.call_later(effect.seconds, lambda: self._expire(uuid))
 
     def _expire(self, uuid: str) -> None:
-        if uuid in self._service.mpcs:
-            self._service.post_mpc(uuid, MaxDurationReached())
+        if uuid in self._board.mpcs:
+            self._board.post_mpc(uuid, MaxDurationReached())
 
     async def _forget(self, uuid: str, effect: effects.Forget) -> None:
         """The mailbox drops the call once its state is gone; sounds still on their way are not played."""
-        self._service.players.stop_room(effect.room)
+        self._board.players.stop_room(effect.room)
