@@ -28,14 +28,17 @@ class Negotiation:
         self._session_id = session_id
         self._codecs = codecs
         self._version = 1
+        self._checked: MediaPlan | None = None
         self.offer = offer
         """The last one, the peer's or ours; empty before any."""
         self.answer_expected = False
         """Our offer went out in a 200; the answer comes in the ACK."""
 
     def check(self) -> MediaPlan:
-        """What would be agreed on the peer's offer."""
-        return self.answer(NOWHERE)[1]
+        """What would be agreed on the peer's offer; looked at once."""
+        if self._checked is None:
+            self._checked = self.answer(NOWHERE)[1]
+        return self._checked
 
     def answer(self, local: media.Address) -> tuple[bytes, MediaPlan]:
         """Our answer to the peer's offer, and the plan it makes."""
@@ -62,7 +65,7 @@ class Negotiation:
         """Our answer to a new offer. One that cannot be taken leaves all as it was (RFC 3261 section 14.1)."""
         answer = self._answer(offer, local, self._version + 1)
         self.renew()
-        self.offer = offer
+        self.offer, self._checked = offer, answer[1]
         return answer
 
     def read_answer(self, answer: bytes) -> MediaPlan:
@@ -95,9 +98,7 @@ class Care(NamedTuple):
 NO_CARE = Care()
 
 
-def signalled(
-    leg: str, plan: MediaPlan, source: str, media_timeout: float, care: Care = NO_CARE
-) -> media.UpdateLeg:
+def signalled(leg: str, plan: MediaPlan, source: str, media_timeout: float, care: Care = NO_CARE) -> media.UpdateLeg:
     """What signalling says of a leg's media; a leg is opened with the same, and a place of its own.
 
     ``source``: the host that signals, or empty; besides the SDP's own, its first packet may claim the leg.

@@ -8,12 +8,13 @@ Rule of use: make one change (a verb or a command), then send ``datagrams_to_sen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from mixminus.ids import Mint
 from mixminus.sip.auth import DigestCredentials
 from mixminus.sip.call import Call, Phase
 from mixminus.sip.callee import Callee
-from mixminus.sip.caller import Caller
+from mixminus.sip.caller import Caller, InviteOptions
 from mixminus.sip.check import Refusal
 from mixminus.sip.core import AgentConfig, Core, allow_headers, check_headers
 from mixminus.sip.events import SipEvent
@@ -108,31 +109,9 @@ class SipAgent:
 
     # Commands. ``call`` is a handle; a call that is over is left in peace, since its end may cross any command.
 
-    def invite(
-        self,
-        target: str,
-        now: float,
-        *,
-        from_: str,
-        display_name: str = "",
-        sdp: bytes,
-        headers: Sequence[tuple[str, str]] = (),
-        route: Hop | None = None,
-        credentials: DigestCredentials | None = None,
-        max_forwards: int = 70,
-    ) -> str:
+    def invite(self, target: str, now: float, **options: Unpack[InviteOptions]) -> str:
         """See :meth:`mixminus.sip.caller.Caller.invite`."""
-        return self._caller.invite(
-            target,
-            now,
-            from_=from_,
-            display_name=display_name,
-            sdp=sdp,
-            headers=headers,
-            route=route,
-            credentials=credentials,
-            max_forwards=max_forwards,
-        )
+        return self._caller.invite(target, now, **options)
 
     def ring(self, call: str, sdp: bytes | None, now: float) -> None:
         if (found := self._live(call)) is not None:

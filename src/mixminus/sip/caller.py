@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Required, TypedDict
 
 from mixminus.errors import InvalidParameter, ProtocolError
 from mixminus.sip import grammar
@@ -18,6 +19,21 @@ from mixminus.sip.session_timer import parse_min_se, read_grant, request_headers
 from mixminus.sip.transaction import T1
 from mixminus.sip.transport import SECURE, Hop, hop_of
 from mixminus.sip.uri import Uri, format_host_port, format_name_addr, is_address, parse_uri
+
+
+class InviteOptions(TypedDict, total=False):
+    """What :meth:`Caller.invite` can be told besides whom to call."""
+
+    from_: Required[str]
+    """A number or a SIP URI."""
+    display_name: str
+    sdp: Required[bytes]
+    headers: Sequence[tuple[str, str]]
+    """Further header fields."""
+    route: Hop | None
+    """Send there instead of where the target says: a trunk, or the hop of a binding."""
+    credentials: DigestCredentials | None
+    max_forwards: int
 
 
 class Caller:

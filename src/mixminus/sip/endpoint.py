@@ -10,12 +10,14 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 from mixminus.clock import Clock
 from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
 from mixminus.sip.agent import SipAgent
 from mixminus.sip.auth import Account, DigestCredentials
+from mixminus.sip.caller import InviteOptions
 from mixminus.sip.core import AgentConfig
 from mixminus.sip.events import SipEvent
 from mixminus.sip.message import Request
@@ -149,34 +151,12 @@ class SipEndpoint:
 
     # Commands. A handle whose call is over is ignored, since its end may cross any command.
 
-    def invite(
-        self,
-        target: str,
-        *,
-        from_: str,
-        display_name: str = "",
-        sdp: bytes,
-        headers: Sequence[tuple[str, str]] = (),
-        route: Hop | None = None,
-        credentials: DigestCredentials | None = None,
-        max_forwards: int = 70,
-    ) -> str:
-        """Call ``target`` (``sip:…`` or ``tel:…``) and return the call's handle.
+    def invite(self, target: str, **options: Unpack[InviteOptions]) -> str:
+        """Call ``target`` (``sip:…``, ``sips:…`` or ``tel:…``) and return the call's handle.
 
-        ``from_``: a number or a SIP URI. ``route``: send there instead of where ``target`` says (a trunk, or the hop
-        of a binding). ``headers``: further header fields. Raises :class:`~mixminus.errors.InvalidParameter`.
+        Raises :class:`~mixminus.errors.InvalidParameter`.
         """
-        call = self.agent.invite(
-            target,
-            self._now(),
-            from_=from_,
-            display_name=display_name,
-            sdp=sdp,
-            headers=headers,
-            route=route,
-            credentials=credentials,
-            max_forwards=max_forwards,
-        )
+        call = self.agent.invite(target, self._now(), **options)
         self._drain_soon()
         return call
 
