@@ -5,7 +5,20 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("media", "scaling", "engine", "soak", "quality", "recording", "parallel", "webhooks", "virtual", "sip", "api")
+BENCHMARKS = (
+    "media",
+    "scaling",
+    "engine",
+    "codecs",
+    "soak",
+    "quality",
+    "recording",
+    "parallel",
+    "webhooks",
+    "virtual",
+    "sip",
+    "api",
+)
 
 
 def main() -> None:

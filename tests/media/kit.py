@@ -146,6 +146,8 @@ class Tape:
         """Name → pieces, each with the sample at which it begins."""
         self.notes: list[tuple[int, str, str, int]] = []
         """Sample, kind, leg, value."""
+        self.rates: list[tuple[int, int]] = []
+        """Samples so far, Hz from there on."""
 
     @property
     def pcm(self) -> Pcm:
@@ -173,6 +175,9 @@ class Tape:
 
     def resume(self, now_ns: int) -> None:
         self.marks.append(("resume", self.pcm.size, now_ns))
+
+    def change_rate(self, rate: int, now_ns: int) -> None:
+        self.rates.append((self.pcm.size, rate))
 
     def close(self, now_ns: int) -> None:
         self.marks.append(("close", self.pcm.size, now_ns))

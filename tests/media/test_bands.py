@@ -107,10 +107,10 @@ def test_a_recording_takes_the_highest_rate_of_the_room(codecs: tuple[protocol.C
         assert 2500 < strength(pcm[-rate // 2 :], HERTZ[codec], rate) < 3500
 
 
-def test_a_recording_keeps_its_rate_when_members_come_and_go() -> None:
+def test_a_recording_keeps_its_rate_when_members_go() -> None:
     studio = Studio()
     studio.join("narrow")
-    studio.apply(protocol.StartTap("narrow tap", "room", 1, "nowhere"))
+    studio.apply(protocol.StartTap("narrow tap", "room", 1, "nowhere", rate=8000))
     wide = studio.join("wide", codec="opus")
     studio.apply(protocol.StartTap("wide tap", "room", 1, "nowhere"))
     talk(studio, {"narrow": 400, "wide": 1700})
@@ -124,6 +124,47 @@ def test_a_recording_keeps_its_rate_when_members_come_and_go() -> None:
         assert strength(first[-rate // 2 :], 1700, rate) > 2500
         assert strength(second[-rate // 2 :], 1700, rate) < 20
         assert strength(second[-rate // 2 :], 400, rate) > 2500
+
+
+def test_a_recording_goes_on_at_a_higher_rate_when_somebody_comes_who_can_use_it() -> None:
+    studio = Studio()
+    studio.join("narrow")
+    studio.join("elsewhere", "other room")
+    for tap in ("room", "own"):
+        leg = "narrow" if tap == "own" else ""
+        studio.apply(protocol.StartTap(tap, "room", 1, "nowhere", leg=leg, notes=True))
+    studio.apply(protocol.StartTap("paused", "room", 1, "nowhere", paused=True))
+    studio.apply(protocol.StartTap("fixed", "room", 1, "nowhere", rate=8000))
+    studio.apply(protocol.StartTap("other", "other room", 1, "nowhere"))
+    sound = tone(400, 3 * TICKS)
+    for tick in range(3 * TICKS):
+        if tick == TICKS:
+            studio.join("middle", codec="G722")
+        if tick == 2 * TICKS:
+            studio.join("wide", codec="opus")
+        studio.tick({"narrow": sound[tick]})
+    told = [event for event in studio.told(protocol.TapOpened) if isinstance(event, protocol.TapOpened)]
+    for tap in ("room", "own", "paused"):
+        rates = [(event.rate, event.at_ns // TICK_NS) for event in told if event.tap == tap]
+        assert rates == [(8000, 0), (16000, TICKS), (48000, 2 * TICKS)]
+    assert {event.rate for event in told if event.tap in ("fixed", "other")} == {8000}
+    studio.apply(protocol.ResumeTap("paused"))
+    studio.tick()
+    for tap in ("room", "own", "paused", "fixed"):
+        studio.apply(protocol.StopTap(tap))
+    assert studio.tapes["paused"].pcm.size == 960
+    assert studio.tapes["fixed"].pcm.size == (3 * TICKS + 1) * 160
+    for tap in ("room", "own"):
+        tape = studio.tapes[tap]
+        assert tape.rates == [(TICKS * 160, 16000), (TICKS * 480, 48000)]
+        assert tape.pcm.size == TICKS * (160 + 320 + 960) + 960
+        first, second, third = np.split(tape.pcm, [TICKS * 160, TICKS * 480])
+        for pcm, rate in ((first, 8000), (second, 16000), (third[: TICKS * 960], 48000)):
+            begin = rate // 50 * 2  # the jitter buffer's, in the first
+            steady = pcm[begin if rate == 8000 else 0 :].astype(float)
+            assert strength(steady[: rate // 2], 400, rate) == pytest.approx(3000, rel=0.02)
+            steps = np.abs(np.diff(steady))
+            assert steps.max() < 1.1 * 3000 * 2 * np.pi * 400 / rate, "no break, from the first sample on"
 
 
 def test_tracks_and_taps_of_one_leg_are_recorded_at_the_rooms_rate() -> None:

@@ -129,12 +129,12 @@ def test_events_about_what_has_gone_change_nothing() -> None:
     assert mirror.lost(2) == []
 
 
-def test_a_replacement_goes_on_recording_at_the_rate_the_first_worker_chose() -> None:
+def test_a_replacement_goes_on_recording_at_no_lower_rate_than_the_first_worker_had() -> None:
     mirror = Mirror()
     mirror.accepted(StartTap(tap="tap", room="room", hear=1, spool="folder"))
     mirror.observed(TapOpened("tap", 48000, 5))
     mirror.observed(TapOpened("another, stopped meanwhile", 16000, 5))
-    assert mirror.replay() == [StartTap(tap="tap", room="room", hear=1, spool="folder", rate=48000)]
+    assert mirror.replay() == [StartTap(tap="tap", room="room", hear=1, spool="folder", least_rate=48000)]
 
 
 def test_what_a_leg_that_goes_to_another_worker_leaves_behind_is_ended() -> None:

@@ -315,3 +315,32 @@ def test_stopping_writes_what_is_queued(made: list[SpoolWriter], tmp_path: Path)
     tap.write(ramp(800), 5 * TICK)
     assert writer.stop(10)
     assert read(tmp_path / "rec").samples == 800
+
+
+def test_at_another_rate_the_next_segment_begins(made: list[SpoolWriter], tmp_path: Path) -> None:
+    opening, may_open = threading.Event(), threading.Event()
+
+    def slow(folder: Path, *, rate: int, now_ns: int, paused: bool) -> Spool:
+        opening.set()
+        assert may_open.wait(10)
+        return Spool.open(folder, rate=rate, now_ns=now_ns, paused=paused)
+
+    writer = writer_of(made, slow)
+    tap = writer.open_tap(tap_into(tmp_path / "rec"), 0)
+    tap.write(ramp(800), 5 * TICK)
+    tap.change_rate(16000, 5 * TICK)
+    tap.write(ramp(320), 6 * TICK)
+    assert opening.wait(10), "all of it waits for the first segment"
+    may_open.set()
+    tap.pause(6 * TICK)
+    tap.change_rate(48000, 7 * TICK)
+    tap.resume(9 * TICK)
+    tap.write(ramp(960), 10 * TICK)
+    tap.close(10 * TICK)
+    (closed,) = wait_for(writer)
+    assert isinstance(closed, TapClosed)
+    assert (closed.samples, closed.rate) == (960, 48000)
+    result = read(tmp_path / "rec")
+    assert (result.rate, result.samples, result.ended, result.damage) == (48000, 4800 + 960 + 960, True, 0)
+    assert [(marker.kind, marker.at) for marker in result.markers] == [("pause", 5760)]
+    assert len(segment_files(tmp_path / "rec")) == 3

@@ -293,3 +293,37 @@ def test_spools_left_behind_are_found(tmp_path: Path) -> None:
         record(tmp_path / name, talk(10))
     (tmp_path / "empty").mkdir()
     assert [folder.name for folder in spools(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("format", ["mp3", "wav"])
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_recording_whose_rate_rises_becomes_a_file_of_the_highest(
+    tmp_path: Path, format: Format, follows: bool
+) -> None:
+    """``follows``: what was recorded at the lower rate is in the partial file when the rate rises."""
+    folder, target, seconds = tmp_path / "spool", tmp_path / f"x.{format}", (4, 3, 5)
+    job, at = Job(folder, format, target), 0
+    for rate, length in zip((8000, 16000, 48000), seconds, strict=True):
+        spool = Spool.open(folder, rate=rate, now_ns=at * SECOND)
+        time = np.arange(rate * length) / rate
+        pcm = np.rint(8000 * np.sin(2 * np.pi * 500 * time)).astype("<i2").tobytes()
+        for begin in range(0, len(pcm), rate):
+            spool.append(pcm[begin : begin + rate])
+            while follows and job.step():
+                pass
+        at += length
+        if rate == 48000:
+            spool.close(at * SECOND)
+        else:
+            spool.leave()
+            spool.close(at * SECOND)
+    file = finish.run(job)
+    assert job.trouble is None
+    assert (file.rate, file.samples, file.markers, file.complete) == (48000, 12 * 48000, (), True)
+    decoded, rate = soundfile.read(target)
+    assert rate == 48000
+    for second in range(12):
+        part = decoded[second * 48000 + 4800 : (second + 1) * 48000 - 4800]
+        turn = np.exp(-2j * np.pi * 500 / 48000 * np.arange(part.size))
+        assert 2 * abs((part * turn).mean()) == pytest.approx(8000 / 32768, rel=0.06)
+    assert names(tmp_path) == ["spool", f"x.{format}"]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mixminus.errors import StorageError
+from mixminus.recording.pieces import Audio
 from mixminus.recording.spool import Spool, disk_error, segment_files, sync_together
-from mixminus.recording.timeline import Audio, Marker, Timeline, timeline
+from mixminus.recording.timeline import Marker, Timeline, timeline
 
 SECOND = 1_000_000_000
 ONE = b"\1\0"

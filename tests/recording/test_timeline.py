@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixminus.media.resample import low_pass
 from mixminus.recording import journal
-from mixminus.recording.journal import Kind, SegmentHeader, encode_segment
-from mixminus.recording.timeline import MAX_GAP_SECONDS, Audio, Marker, Silence, Timeline, timeline
+from mixminus.recording.journal import Kind, SegmentHeader, SegmentParser, encode_gap, encode_segment, encode_track
+from mixminus.recording.pieces import Audio, Silence
+from mixminus.recording.timeline import MAX_GAP_SECONDS, Assembler, Marker, Timeline, timeline
 from recording.segments import SECOND, SHORT, Segment
 
 
@@ -81,7 +88,66 @@ def test_a_gap_is_bounded_and_never_negative() -> None:
 
 
 def test_a_segment_of_another_rate_or_without_header_is_left_out() -> None:
-    other = Segment(rate=16000).audio(100, 9)
+    other = Segment(rate=11025).audio(100, 9)
     assert timeline([Segment().audio(8).data, other.data, Segment().audio(2).data]).samples == 10
     assert timeline([b"garbage" * 50, Segment().audio(2).data]).samples == 2
     assert timeline([]) == (0, 0, (), (), False, 0)
+
+
+def _samples_of(result: Timeline) -> npt.NDArray[np.int16]:
+    return np.frombuffer(heard(result), "<i2")
+
+
+@given(st.lists(st.tuples(st.sampled_from((8000, 16000, 48000)), st.integers(0, 7)), min_size=1, max_size=5), st.data())
+def test_segments_of_other_rates_are_brought_to_the_highest_sample_by_sample(
+    asked: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Against zeros put between the samples of each whole segment, and the low-pass over that."""
+    highest = max(rate for rate, _ in asked)
+    segments, expected, at = [], [np.zeros(0)], 0.0
+    for rate, frames in asked:
+        sizes = [rate // 50 * frames, data.draw(st.integers(0, 50))]
+        pcm = np.random.default_rng(frames).integers(-9000, 9000, sum(sizes)).astype("<i2")
+        segment = Segment(at=at, rate=rate)
+        segment.add(Kind.AUDIO, payload=pcm[: sizes[0]].tobytes()).add(Kind.AUDIO, payload=pcm[sizes[0] :].tobytes())
+        segments.append(segment.data)
+        at += pcm.size / rate
+        times = highest // rate
+        spread = np.zeros(pcm.size * times)
+        spread[::times] = pcm
+        if times > 1 and pcm.size:
+            spread = np.convolve(spread, times * low_pass(rate, highest))[: spread.size]
+        expected.append(np.rint(spread).clip(-32768, 32767))
+    result = timeline(segments)
+    assert (result.rate, result.markers) == (highest, ())
+    assert result.samples == sum(part.size for part in expected)
+    assert np.abs(_samples_of(result) - np.concatenate(expected)).max(initial=0) <= 1
+
+
+def test_tracks_gaps_damage_and_notes_are_counted_in_samples_of_the_file() -> None:
+    narrow = Segment().audio(160)
+    narrow.add(Kind.GAP, payload=encode_gap(80))
+    narrow.add(Kind.TRACK, payload=encode_track("a", b"\x10\x27" * 160))
+    narrow.add(Kind.NOTES, payload=b'[[40,"speech","a",0]]').audio(160, 2)
+    wide = Segment(at=400 / 8000 + 0.01, rate=48000).audio(960, 3)
+    assembler = Assembler(rate=48000)
+    pieces = []
+    for data in (narrow.data, wide.data):
+        parser = SegmentParser()
+        blocks = parser.feed(data)
+        assert parser.header is not None
+        pieces += assembler.segment(parser.header)
+        for block in blocks:
+            pieces += assembler.block(block)
+    assert [piece.samples for piece in pieces] == [960, 480, 960, 480, 960]
+    assert assembler.samples == 3840
+    assert [(marker.kind, marker.at, marker.samples) for marker in assembler.markers] == [
+        ("gap", 960, 480),
+        ("gap", 2400, 480),
+    ]
+    assert [(one.at, one.kind) for one in assembler.happenings] == [(1440 + 240, "speech")]
+    (track,) = [
+        np.frombuffer(piece.tracks["a"], "<i2") for piece in pieces if isinstance(piece, Audio) and piece.tracks
+    ]
+    assert track.size == 960
+    assert np.abs(track[400:] - 10000.0).max() < 100

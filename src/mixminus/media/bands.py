@@ -41,11 +41,16 @@ class Resamplers:
 
     def run(self, source: int, target: int, row: Index, pcm: Pcm) -> Pcm:
         """As :meth:`Resampler.run`; no change if the rates are equal."""
-        if source == target:
-            return pcm
+        return pcm if source == target else self._one(source, target).run(row, pcm, self.tick)
+
+    def go_on_from(self, source: int, target: int, row: Index, pcm: Pcm) -> None:
+        """What these streams were in the tick before."""
+        self._one(source, target).go_on_from(row, pcm, self.tick - 1)
+
+    def _one(self, source: int, target: int) -> Resampler:
         if (source, target) not in self._of:
             self._of[source, target] = Resampler(source, target)
-        return self._of[source, target].run(row, pcm, self.tick)
+        return self._of[source, target]
 
     def forget(self, row: int) -> None:
         """The row is somebody else's from now on."""
@@ -84,8 +89,10 @@ class Band:
         return self._plan is None
 
     def plan(self) -> None:
-        """Membership, rooms or masks have changed."""
-        state = self._state
+        """Membership, rooms or masks have changed. To be told before the tick's sounds are known: sources that are new
+        here have been heard elsewhere, and begin with the end of what they were.
+        """
+        state, before = self._state, self._sources
         if len(self.frame) < state.capacity:
             grown = np.zeros((state.capacity, self.frame.shape[1]), np.int16)
             grown[: len(self.frame)] = self.frame
@@ -94,10 +101,14 @@ class Band:
         recorded = self.taps.legs()
         if not listens.any() and not recorded.size:
             self._plan = self._layout = None
+            self._sources = np.zeros(0, np.intp)
             return
         listens[recorded] = True
         self._plan = build_plan(state.room, state.talk, np.where(listens, state.hear, np.uint64(0)))
         self._sources = np.union1d(self._plan.source, recorded)
+        fresh = np.setdiff1d(self._sources, before)
+        fresh = fresh[state.active[fresh] & (state.rate[fresh] == RATE)]
+        self._resamplers.go_on_from(RATE, self.rate, fresh, state.frame[fresh])
 
     def lay_out(self, row: Index) -> None:
         """Activity, plan or routes have changed; ``row`` (L,): legs that are sent to."""
@@ -198,12 +209,16 @@ class Bands:
             frames.append(frame)
         return np.concatenate([sound.row for sound in sounds]), np.concatenate(frames)
 
-    def arrange(self, row: Index, *, plan: bool, layout: bool) -> None:
-        """Follow what has changed: who hears whom (``plan``), who sounds or is sent to (``layout``); ``row`` (L,)."""
+    def plan(self, tick: int) -> None:
+        """Follow what has changed: who hears whom. Before the sounds of ``tick``."""
+        self._resamplers.tick = tick
         for band in self._bands.values():
-            if plan:
-                band.plan()
-            if layout or plan:
+            band.plan()
+
+    def arrange(self, row: Index, *, layout: bool) -> None:
+        """Follow what has changed: plans, who sounds, or who is sent to (``layout``); ``row`` (L,)."""
+        for band in self._bands.values():
+            if layout:
                 band.lay_out(row)
         self._row = row
 

@@ -70,6 +70,8 @@ class Control:
         self._members: dict[int, int] = {}
         """Room number → rows in it."""
         self._free_rooms: list[int] = []
+        self._rising: set[int] = set()
+        """Rows of taps whose rate follows the highest in their room."""
 
     def apply(self, command: protocol.Command, now_ns: int) -> list[protocol.Event]:
         """Do one command; returns what happened by it.
@@ -80,10 +82,13 @@ class Control:
         match command:
             case protocol.OpenLeg():
                 self._open_leg(command, now_ns)
+                return self._raise_rates(command.leg, now_ns)
             case protocol.UpdateLeg():
                 self._update_leg(command)
+                return self._raise_rates(command.leg, now_ns)
             case protocol.MoveLeg():
                 self._move_leg(command)
+                return self._raise_rates(command.leg, now_ns)
             case protocol.CloseLeg():
                 self._close_leg(command)
             case protocol.SetGainControl():
@@ -105,6 +110,7 @@ class Control:
             case protocol.StopTap():
                 row = self._row(TAP, command.tap)
                 self._taps.close(row, now_ns)
+                self._rising.discard(row)
                 self._release(TAP, row)
             case protocol.GetStats():
                 pass  # changes nothing; the engine answers it
@@ -260,17 +266,30 @@ class Control:
     def _start_tap(self, command: protocol.StartTap, now_ns: int) -> list[protocol.Event]:
         self._refuse_known(TAP, command.tap)
         hear = _mask("hear", command.hear)
-        if command.rate and command.rate not in RATES:
-            raise MediaError(f"rate {command.rate}: use one of {', '.join(map(str, RATES))}, or 0")
+        for name, value in (("rate", command.rate), ("least_rate", command.least_rate)):
+            if value and value not in RATES:
+                raise MediaError(f"{name} {value}: use one of {', '.join(map(str, RATES))}, or 0")
         leg = self._row(LEG, command.leg) if command.leg else -1
-        rate = command.rate or self._rate_of(command.room)
+        rate = command.rate or max(command.least_rate, self._rate_of(command.room))
         sink = self._open_tap(msgspec.structs.replace(command, rate=rate), now_ns)
         row = self._state.claim(TAP, command.tap)
         self._state.rate[row] = rate
         self._rows[TAP][command.tap] = row
         self._enter(row, command.room, 0, 0 if command.leg else hear)
         self._taps.open(row, sink, command, leg)
+        if not command.rate:
+            self._rising.add(row)
         return [protocol.TapOpened(command.tap, rate, now_ns)]
+
+    def _raise_rates(self, leg: str, now_ns: int) -> list[protocol.Event]:
+        """Have the taps of a leg's room go on at the leg's rate, if that is higher than theirs."""
+        state, row = self._state, self._rows[LEG][leg]
+        rate, room = int(state.rate[row]), state.room[row]
+        rising = sorted(tap for tap in self._rising if state.room[tap] == room and state.rate[tap] < rate)
+        for tap in rising:
+            self._taps.change_rate(tap, rate, now_ns)
+            state.masks_changed = True
+        return [protocol.TapOpened(state.names[tap], rate, now_ns) for tap in rising]
 
     def _rate_of(self, room: str) -> int:
         """The highest rate that a leg of a room can use."""

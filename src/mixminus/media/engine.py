@@ -288,6 +288,7 @@ class Engine:
             self._heard_narrow = np.zeros(state.capacity, np.bool_)
             self._heard_narrow[self._plan.source] = self._heard_narrow[self._taps.legs()] = True
             self._heard_narrow[self._inband.rows] = True
+            self._bands.plan(self._tick)
 
     def _arrange(self) -> None:
         """Bring buffers and layout up to date with what changed since the last tick."""
@@ -304,7 +305,7 @@ class Engine:
             self._layout = lay_out(self._plan, state.active, self._packetiser.row, self._packetiser.law)
             self._was_active = state.active.copy()
         if changed or not self._bands.idle:
-            self._bands.arrange(self._packetiser.row, plan=changed, layout=sounding)
+            self._bands.arrange(self._packetiser.row, layout=sounding)
         state.masks_changed = state.routes_changed = False
 
     def _narrow_hearing(self) -> NDArray[np.uint64]:

@@ -46,7 +46,7 @@ class LegTaps:
     def observed(self, event: Event) -> None:
         match event:
             case TapOpened() if event.tap in self._taps:
-                self._taps[event.tap] = replace(self._taps[event.tap], rate=event.rate)
+                self._taps[event.tap] = replace(self._taps[event.tap], least_rate=event.rate)
             case TapClosed() | TapFailed():
                 self._taps.pop(event.tap, None)
 

@@ -116,7 +116,7 @@ class Mirror:
             case DigitsSent():
                 self._dialled(event.leg)
             case TapOpened() if event.tap in self.taps:
-                self.taps[event.tap] = replace(self.taps[event.tap], rate=event.rate)
+                self.taps[event.tap] = replace(self.taps[event.tap], least_rate=event.rate)
             case TapClosed():
                 self._closing.pop(event.tap, None)
             case TapFailed():

@@ -177,7 +177,9 @@ class StartTap(msgspec.Struct, frozen=True, tag=True):
     notes: bool = False
     """Note in the spool who speaks and whose sound was lost."""
     rate: int = 0
-    """Hz: 8000, 16000 or 48000, fixed for the whole recording; 0: the highest that a leg of ``room`` has now."""
+    """Hz: 8000, 16000 or 48000; 0: the highest that a leg of ``room`` has, rising when a leg comes that has more."""
+    least_rate: int = 0
+    """Hz that a ``rate`` of 0 begins with at least: what was reached before the worker was replaced."""
 
 
 class PauseTap(msgspec.Struct, frozen=True, tag=True):
@@ -370,7 +372,7 @@ class TapClosed(msgspec.Struct, frozen=True, tag=True):
 
 
 class TapOpened(msgspec.Struct, frozen=True, tag=True):
-    """A tap has begun, or begun again; ``rate``, Hz, stays as it is for the whole recording."""
+    """A tap has begun, or begun again, or goes on at a higher ``rate``, Hz."""
 
     tap: str
     rate: int

@@ -91,6 +91,13 @@ class Resampler:
         resampled: Pcm = samples.astype(np.int16).reshape(row.size, -1)
         return resampled
 
+    def go_on_from(self, row: Index, pcm: Pcm, turn: int) -> None:
+        """Streams ``row`` were this, (A, S), in turn ``turn``, though nothing was made of it."""
+        if row.size:
+            self._make(int(row.max()) + 1)
+            self._history[row] = pcm[:, -self.reach :]
+            self._turn[row] = turn
+
     def reset(self, row: Index) -> None:
         """Forget what streams ``row`` sounded like: others have their rows now."""
         self._turn[row[row < len(self._history)]] = NEVER

@@ -43,7 +43,7 @@ OVERLOADED = 0.9
 GAP_NS = 100_000_000
 """Time between two writes not covered by samples from which it is a gap: only skipped ticks make one."""
 
-Operation: TypeAlias = Literal["open", "beside", "append", "gap", "pause", "resume", "close", "leave"]
+Operation: TypeAlias = Literal["open", "beside", "append", "gap", "pause", "resume", "close", "leave", "renew"]
 
 
 class Beside(NamedTuple):
@@ -56,7 +56,15 @@ class Beside(NamedTuple):
         return sum(len(pcm) for _, pcm in self.tracks)
 
 
-Value: TypeAlias = bytes | int | Beside
+class Begin(NamedTuple):
+    """How a segment begins."""
+
+    rate: int
+    """Hz."""
+    paused: bool
+
+
+Value: TypeAlias = bytes | int | Beside | Begin
 
 
 class SpoolFile(Protocol):
@@ -105,7 +113,7 @@ class Tap:
         self.left_out = 0
         """Samples, up to the next that are handed over, that were never mixed or found no room."""
         self._enqueue = enqueue
-        enqueue(self, "open", int(command.paused), now_ns)
+        enqueue(self, "open", Begin(self.rate, command.paused), now_ns)
 
     def write(self, pcm: NDArray[np.int16], now_ns: int) -> None:
         """``pcm``: (S,) int16, copied. ``now_ns``: the tick that mixed its last sample."""
@@ -121,11 +129,17 @@ class Tap:
         self._enqueue(self, "beside", Beside(copies, plain(notes)), self.covered_ns)
 
     def pause(self, now_ns: int) -> None:
+        self.paused = True
         self._enqueue(self, "pause", 0, now_ns)
 
     def resume(self, now_ns: int) -> None:
+        self.paused = False
         self.covered_ns = now_ns
         self._enqueue(self, "resume", 0, now_ns)
+
+    def change_rate(self, rate: int, now_ns: int) -> None:
+        self.rate = rate
+        self._enqueue(self, "renew", Begin(rate, self.paused), now_ns)
 
     def close(self, now_ns: int) -> None:
         self.closing = True
@@ -150,6 +164,8 @@ class _Closing(NamedTuple):
     now_ns: int
     last: bool
     """The recording is over."""
+    told: bool = True
+    """Whether that is told; not of a segment after which the next follows here."""
 
 
 class SpoolWriter:
@@ -285,18 +301,20 @@ class SpoolWriter:
         for tap in [tap for tap, opening in self._opening.items() if opening.file.done()]:
             self._opened(tap, self._opening.pop(tap))
         for _ in range(len(self._queue)):
-            entry = self._queue.popleft()
-            opening = self._opening.get(entry[0])
-            if opening is None:
-                self._take(entry)
-            else:
-                opening.entries.append(entry)
+            self._pass_on(self._queue.popleft())
         if self._closing:
             closing, self._closing = self._closing, []
             if self._closer is None:
                 self._close_all(closing)
             else:
                 self._closer.submit(lambda: self._close_aside(closing))
+
+    def _pass_on(self, entry: _Entry) -> None:
+        opening = self._opening.get(entry[0])
+        if opening is None:
+            self._take(entry)
+        else:
+            opening.entries.append(entry)
 
     def _take(self, entry: _Entry) -> None:
         tap, operation, value, now_ns = entry
@@ -311,12 +329,12 @@ class SpoolWriter:
             self._fail(tap, str(error), now_ns)
             self._abandon(tap, now_ns)
 
-    def _open(self, tap: Tap, paused: bool, now_ns: int) -> SpoolFile:
-        return self._open_spool(tap.folder, rate=tap.rate, now_ns=now_ns, paused=paused)
+    def _open(self, tap: Tap, begin: Begin, now_ns: int) -> SpoolFile:
+        return self._open_spool(tap.folder, rate=begin.rate, now_ns=now_ns, paused=begin.paused)
 
-    def _open_aside(self, opening: _Opening, tap: Tap, paused: bool, now_ns: int) -> None:
+    def _open_aside(self, opening: _Opening, tap: Tap, begin: Begin, now_ns: int) -> None:
         try:
-            opening.file.set_result(self._open(tap, paused, now_ns))
+            opening.file.set_result(self._open(tap, begin, now_ns))
         except BaseException as error:  # noqa: BLE001 - raised again, or told, on the writer thread
             opening.file.set_exception(error)
 
@@ -327,17 +345,16 @@ class SpoolWriter:
             if not tap.failed:
                 self._fail(tap, str(error), tap.covered_ns)
         for entry in opening.entries:
-            self._take(entry)
+            self._pass_on(entry)  # one of them may begin another segment
 
     def _do(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> None:
-        if operation == "open":
-            if self._opener is None:
-                tap.file = self._open(tap, bool(value), now_ns)
-            else:
-                self._opening[tap] = opening = _Opening(Future(), [])
-                self._opener.submit(lambda: self._open_aside(opening, tap, bool(value), now_ns))
-            return
         file = tap.file
+        if isinstance(value, Begin):
+            if file is not None:
+                self._dirty.discard(tap)
+                self._closing.append(_Closing(tap, file, now_ns, last=False, told=False))
+            self._begin(tap, value, now_ns)
+            return
         assert file is not None, "a tap that could not be opened has failed"
         if isinstance(value, bytes):
             file.append(value, now_ns)
@@ -357,6 +374,14 @@ class SpoolWriter:
             return
         self._dirty.add(tap)
 
+    def _begin(self, tap: Tap, begin: Begin, now_ns: int) -> None:
+        if self._opener is None:
+            tap.file = self._open(tap, begin, now_ns)
+            return
+        tap.file, opening = None, _Opening(Future(), [])
+        self._opening[tap] = opening
+        self._opener.submit(lambda: self._open_aside(opening, tap, begin, now_ns))
+
     def _close_aside(self, closing: list[_Closing]) -> None:
         try:
             self._close_all(closing)
@@ -370,10 +395,12 @@ class SpoolWriter:
         for one in ended:
             tap, at_ns = one.tap, one.now_ns
             try:
-                tap.samples = one.file.close(at_ns)
+                samples = one.file.close(at_ns)
             except (StorageError, OSError) as error:
                 self._fail(tap, str(error), at_ns)
-            else:
+                continue
+            if one.told:
+                tap.samples = samples
                 self._events.append(TapClosed(tap=tap.name, samples=tap.samples, rate=tap.rate, at_ns=at_ns))
 
     def _ends(self, one: _Closing) -> bool:

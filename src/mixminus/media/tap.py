@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from mixminus.media.limiter import bring_under
@@ -38,6 +39,9 @@ class TapSink(Protocol):
 
     def resume(self, now_ns: int) -> None:
         """Recording goes on; the next sample is of the coming tick."""
+
+    def change_rate(self, rate: int, now_ns: int) -> None:
+        """From here on samples are at another rate, Hz; all samples before were written."""
 
     def close(self, now_ns: int) -> None:
         """The tap ended; all samples were written."""
@@ -76,6 +80,7 @@ class Taps:
         """Ticks at which to hand on: a tap's first block is short, so that taps take turns."""
         self._running = np.zeros(capacity, np.bool_)
         self._sinks: dict[int, TapSink] = {}
+        self._commands: dict[int, StartTap] = {}
         self._at: dict[int, int] = {}
         """Row → place here."""
         self._turn = 0
@@ -90,7 +95,7 @@ class Taps:
         self._limit[at] = BLOCK - self._turn
         self._turn = (self._turn + 1) % BLOCK
         self._running[at] = not command.paused
-        self._sinks[at] = sink
+        self._sinks[at], self._commands[at] = sink, command
         self._at[row] = at
         self._of_leg[at], self._leg[at] = bool(command.leg), leg
         self._both[at], self._mask[at], self._gain[at] = command.heard, command.hear, 1
@@ -116,13 +121,25 @@ class Taps:
             self._sinks[at].resume(now_ns)
 
     def close(self, row: int, now_ns: int) -> None:
+        self._take_out(row, now_ns)[0].close(now_ns)
+
+    def hand_over(self, row: int, to: Taps, rate: int, now_ns: int) -> None:
+        """The tap goes on among the taps of another rate, Hz."""
+        leg = int(self._leg[self._at[row]])
+        sink, command = self._take_out(row, now_ns)
+        sink.change_rate(rate, now_ns)
+        to.open(row, sink, command, leg)
+
+    def _take_out(self, row: int, now_ns: int) -> tuple[TapSink, StartTap]:
+        """Its sink, all samples written, and the command that opens it again as it is now."""
         at = self._at.pop(row)
         self._tracks.hush(at, int(self._fill[at]) * self._size)
         self._flush(at, now_ns)
         self._tracks.close(at)
+        command = replace(self._commands.pop(at), paused=not self._running[at])
         self._row[at] = self._leg[at] = -1
         self._of_leg[at] = self._running[at] = False
-        self._sinks.pop(at).close(now_ns)
+        return self._sinks.pop(at), command
 
     def forget(self, leg: int) -> None:
         """A leg has gone; its row will be somebody else's. What records it goes on, silent."""
@@ -236,6 +253,12 @@ class TapsByRate:
 
     def close(self, row: int, now_ns: int) -> None:
         self._of(row).close(row, now_ns)
+
+    def change_rate(self, row: int, rate: int, now_ns: int) -> None:
+        """Go on at another rate, Hz."""
+        taps = self._of(row)
+        self._state.rate[row] = rate
+        taps.hand_over(row, self._of(row), rate, now_ns)
 
     def _of(self, row: int) -> Taps:
         return self._taps[int(self._state.rate[row])]

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.recording.timeline import Audio, PauseAs, Piece, Silence, Tone
+from mixminus.recording.pieces import Audio, Piece, Silence, Tone
+from mixminus.recording.timeline import PauseAs
 
 TONE_HZ = 440
 TONE_PEAK = 1000

@@ -15,7 +15,7 @@ from mixminus.errors import StorageError
 from mixminus.recording import sidecar, verify
 from mixminus.recording.channels import Spec
 from mixminus.recording.encryption import KeyRing
-from mixminus.recording.follow import SpoolTail
+from mixminus.recording.follow import RateRose, SpoolTail
 from mixminus.recording.rendering import Format, Rendering
 from mixminus.recording.spool import disk_error, make_folder, sync_file, sync_folder, write_synced
 from mixminus.recording.timeline import Marker
@@ -89,10 +89,11 @@ class Job:
         self._format = format
         self._target = target
         self._partial = target.with_name(target.name + ".partial")  # not shared by two formats of one recording
+        self._rate = 0
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._tail = SpoolTail(self._folder, self._spec, self._ring)
+        self._tail = SpoolTail(self._folder, self._spec, self._ring, rate=self._rate)
         self._rendering: Rendering | None = None
         self._check: verify.Check | None = None
         self._peaks = None
@@ -143,7 +144,12 @@ class Job:
             self._check.close()
 
     def _slice(self) -> bool:
-        pcm, more = self._tail.read()
+        try:
+            pcm, more = self._tail.read()
+        except RateRose as rise:
+            self._rate = rise.rate
+            self.abandon()
+            return True
         if pcm:
             if self._rendering is None or self._check is None:
                 self._open()

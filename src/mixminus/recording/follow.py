@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
+from mixminus.errors import StorageError
 from mixminus.recording.channels import Spec, samples_of
 from mixminus.recording.encryption import KeyRing
 from mixminus.recording.journal import SegmentHeader, SegmentParser
+from mixminus.recording.pieces import Piece
+from mixminus.recording.raising import can_raise
 from mixminus.recording.sealing import opener
 from mixminus.recording.spool import disk_error, segment_files
-from mixminus.recording.timeline import Anchor, Assembler, Happening, Marker, Piece
+from mixminus.recording.timeline import Anchor, Assembler, Happening, Marker
 
 SLICE_BYTES = 1 << 19
 """Read, or made of silence, at a time: 32 s of audio, some 20 ms of work."""
+
+
+class RateRose(StorageError):
+    """The recording goes on at a higher rate: what was read has to be read anew, for a file at :attr:`rate` Hz."""
+
+    def __init__(self, rate: int) -> None:
+        super().__init__(f"the recording goes on at {rate} Hz")
+        self.rate = rate
 
 
 class SpoolTail:
@@ -23,13 +34,13 @@ class SpoolTail:
     then. The folder need not exist yet. Files are opened for each reading: hundreds of tails hold no descriptors.
     """
 
-    def __init__(self, folder: Path, spec: Spec | None = None, ring: KeyRing | None = None) -> None:
-        """``ring``: opens what is sealed."""
+    def __init__(self, folder: Path, spec: Spec | None = None, ring: KeyRing | None = None, *, rate: int = 0) -> None:
+        """``ring``: opens what is sealed. ``rate``: Hz of the file; 0: that of the first segment."""
         self.folder = folder
         self._open_envelope = opener(ring or KeyRing())
         self.spec = spec or Spec()
         self.damage = 0
-        self._assembler = Assembler(pause_as=self.spec.pause_as)
+        self._assembler = Assembler(pause_as=self.spec.pause_as, rate=rate)
         self._ready: deque[Piece] = deque()
         self._taken = 0
         """Samples of the first ready piece that were given out."""
@@ -77,7 +88,7 @@ class SpoolTail:
     def read(self) -> tuple[bytes, bool]:
         """Samples that follow, int16 little-endian, channels interleaved, and whether it is worth asking again at once.
 
-        Raises StorageError when the disk cannot be read.
+        Raises StorageError when the disk cannot be read, and :class:`RateRose`.
         """
         more = True if self._ready else self._fill()
         return self._take(), more
@@ -129,6 +140,8 @@ class SpoolTail:
         self.damage += self._parser.damage - damage
         if self._parser.header is not None and not self._announced:
             self._announced = True
+            if can_raise(self.rate, self._parser.header.rate):
+                raise RateRose(self._parser.header.rate)
             self._ready += self._assembler.segment(self._parser.header)
         for block in blocks:
             self._ready += self._assembler.block(block)
@@ -137,3 +150,15 @@ class SpoolTail:
     def _leave_segment(self, following: Path) -> None:
         self._path, self._offset = following, 0
         self._parser, self._announced = SegmentParser(self._open_envelope), False
+
+
+def read_through(folder: Path, spec: Spec, ring: KeyRing | None = None) -> SpoolTail:
+    """The tail of a spool that does not grow any more, all of it read, at the rate that its file has."""
+    tail = SpoolTail(folder, spec, ring)
+    while True:
+        try:
+            more = tail.read()[1]
+        except RateRose as rise:
+            tail, more = SpoolTail(folder, spec, ring, rate=rise.rate), True
+        if not more:
+            return tail

@@ -1,7 +1,8 @@
 """The spool format: what a recording looks like on disk while it is made.
 
-A recording is a folder of segments, ``seg-000001.spool`` and on; a writer that is replaced begins a new one. A segment
-is a header and then blocks. All integers are little-endian, samples are signed 16-bit mono::
+A recording is a folder of segments, ``seg-000001.spool`` and on; a writer that is replaced begins a new one, and so
+does a rise of the rate. A segment is a header and then blocks. All integers are little-endian, samples are signed
+16-bit mono::
 
     segment   magic "MXSG" · version u16 · flags u16 (1: begins paused) · rate u32 Hz · monotonic i64 ns ·
               wall i64 ns · boot id 16 bytes · crc32 of all this u32

@@ -7,11 +7,13 @@ The time between two segments becomes silence of its measured length, unless it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from mixminus.recording.journal import SAMPLE_BYTES, Block, Kind, SegmentHeader, SegmentParser, decode_track
+from mixminus.recording.journal import Block, Kind, SegmentHeader, SegmentParser, decode_track
+from mixminus.recording.pieces import Audio, Piece, Silence, Tone
+from mixminus.recording.raising import Raiser, can_raise
 
 MAX_GAP_SECONDS = 3600
 """Longest silence put in for one gap or one damaged stretch; a marker still tells the true time."""
@@ -22,34 +24,6 @@ MAX_PAUSE_SECONDS = 86_400
 
 PauseAs: TypeAlias = Literal["cut", "silence", "tone"]
 """What a pause becomes: nothing, silence of its length, or a tone."""
-
-_NO_TRACKS: Mapping[str, bytes] = {}
-
-
-class Audio(NamedTuple):
-    """Samples as recorded, int16 little-endian, and those of each track that sounds there, as many."""
-
-    pcm: bytes
-    tracks: Mapping[str, bytes] = _NO_TRACKS
-
-    @property
-    def samples(self) -> int:
-        return len(self.pcm) // SAMPLE_BYTES
-
-
-class Silence(NamedTuple):
-    """Zeros in place of what could not be recorded."""
-
-    samples: int
-
-
-class Tone(NamedTuple):
-    """A tone in place of what was not to be recorded."""
-
-    samples: int
-
-
-Piece: TypeAlias = Audio | Silence | Tone
 
 
 class Anchor(NamedTuple):
@@ -95,7 +69,7 @@ class Assembler:
 
     pause_as: PauseAs = "cut"
     rate: int = 0
-    """Hz; 0 before the first segment."""
+    """Hz of the file: what it was made with, or else that of the first segment; 0 before that."""
     samples: int = 0
     ended: bool = False
     markers: list[Marker] = field(default_factory=list)
@@ -114,17 +88,24 @@ class Assembler:
     _anchor_position: int = 0
     _position: int = 0
     _sequence: int = 0
+    _times: int = 1
+    """Samples of the file to one of the segment."""
+    _raiser: Raiser | None = None
 
     def segment(self, header: SegmentHeader) -> list[Piece]:
-        """A segment begins. One with another rate than the first is left out, and marked."""
+        """A segment begins. One of a lower rate is brought to that of the file. If that cannot be, it is left out and
+        marked.
+        """
         pieces: list[Piece] = []
-        self._foreign = self._header is not None and header.rate != self.rate
+        self.rate = self.rate or header.rate
+        self._foreign = header.rate != self.rate and not can_raise(header.rate, self.rate)
         if self._foreign:
             self._mark("damage", 0, 0)
             return pieces
         if self._header is not None:
             pieces = self._between(self._header, header)
-        self.rate = header.rate
+        self._times = self.rate // header.rate
+        self._raiser = Raiser(header.rate, self.rate) if self._times > 1 else None
         self.begun = self.begun or header
         self._beside.clear()
         if header.paused and not self._paused:
@@ -146,7 +127,7 @@ class Assembler:
         if block.position < self._position:
             return pieces
         if block.position > self._position:
-            pieces += self._silence("damage", block.position - self._position)
+            pieces += self._silence("damage", (block.position - self._position) * self._times)
         self._position = block.position + block.samples
         if block.kind is Kind.AUDIO:
             pieces += self._audio(block, contiguous)
@@ -156,7 +137,7 @@ class Assembler:
         elif block.kind is Kind.NOTES:
             self._note(block.payload)
         elif block.kind is Kind.GAP:
-            pieces += self._silence("gap", block.samples)
+            pieces += self._silence("gap", block.samples * self._times)
         elif block.kind is Kind.PAUSE:
             self._pause(block.monotonic_ns)
         elif block.kind is Kind.RESUME:
@@ -181,14 +162,16 @@ class Assembler:
         pieces = self._resume(block) if self._paused else []  # the RESUME itself was among the damaged bytes
         if not block.payload:
             return pieces
-        self.samples += block.samples
+        self.samples += block.samples * self._times
         self.tracks += [name for name in tracks if name not in self.tracks]
         whole = {name: pcm for name, pcm in tracks.items() if len(pcm) == len(block.payload)}
-        return [*pieces, Audio(block.payload, whole)]
+        if self._raiser is None:
+            return [*pieces, Audio(block.payload, whole)]
+        return [*pieces, self._raiser.raised(Audio(block.payload, whole), block.position)]
 
     def _note(self, payload: bytes) -> None:
         for at, kind, leg, value in _read_notes(payload):
-            self.happenings.append(Happening(max(0, self.samples + at), kind, leg, value))
+            self.happenings.append(Happening(max(0, self.samples + at * self._times), kind, leg, value))
 
     def _pause(self, at_ns: int) -> None:
         if not self._paused:
@@ -221,7 +204,7 @@ class Assembler:
         """The time from the last sample of one segment to the first of the next."""
         if self._paused or new.paused:
             return []
-        end_ns = self._anchor_ns + (self._position - self._anchor_position) * 1_000_000_000 // self.rate
+        end_ns = self._anchor_ns + (self._position - self._anchor_position) * 1_000_000_000 // old.rate
         if old.boot_id == new.boot_id:
             elapsed = new.monotonic_ns - end_ns
         else:
@@ -269,11 +252,13 @@ class Timeline(NamedTuple):
 
 def timeline(segments: Iterable[bytes]) -> Timeline:
     """Contents of the segment files, in order, to what the finished file holds. Never raises on bad bytes."""
-    assembler, pieces, damage = Assembler(), list[Piece](), 0
-    for data in segments:
-        parser = SegmentParser()
-        blocks = parser.feed(data)
-        damage += parser.damage
+    parsers = [(parser := SegmentParser(), parser.feed(data)) for data in segments]
+    damage = sum(parser.damage for parser, _ in parsers)
+    highest = 0
+    for rate in (parser.header.rate for parser, _ in parsers if parser.header is not None):
+        highest = rate if not highest or can_raise(highest, rate) else highest
+    assembler, pieces = Assembler(rate=highest), list[Piece]()
+    for parser, blocks in parsers:
         if parser.header is None:
             continue
         pieces += assembler.segment(parser.header)

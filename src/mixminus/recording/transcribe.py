@@ -20,7 +20,7 @@ import soxr
 from mixminus.errors import StorageError
 from mixminus.recording.channels import Spec
 from mixminus.recording.encryption import KeyRing
-from mixminus.recording.follow import SpoolTail
+from mixminus.recording.follow import SpoolTail, read_through
 from mixminus.recording.sidecar import NOTES_FILE, members_of, read_notes
 from mixminus.recording.timeline import PauseAs
 
@@ -140,14 +140,13 @@ def transcript(folder: Path, engine: Engine, pause_as: PauseAs = "cut", ring: Ke
 
 
 def _tracks(folder: Path, pause_as: PauseAs, ring: KeyRing | None) -> tuple[str, ...]:
-    tail = SpoolTail(folder, Spec((), pause_as), ring)
-    while tail.read()[1]:
-        pass
+    tail = read_through(folder, Spec((), pause_as), ring)
     return tuple(name for name in tail.tracks() if name != "sounds")
 
 
 def _samples(folder: Path, spec: Spec, ring: KeyRing | None) -> npt.NDArray[np.float32]:
-    tail, parts = SpoolTail(folder, spec, ring), list[npt.NDArray[np.float32]]()
+    rate = read_through(folder, spec, ring).rate
+    tail, parts = SpoolTail(folder, spec, ring, rate=rate), list[npt.NDArray[np.float32]]()
     stream: Any = None
     more = True
     while more:
