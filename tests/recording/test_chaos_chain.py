@@ -24,6 +24,7 @@ def memory() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.timeout(60 + TRIALS)
 async def test_no_death_costs_more_than_a_second_or_a_word(memory: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))

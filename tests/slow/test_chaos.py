@@ -24,6 +24,7 @@ SEED = times("CHAOS_SEED", 1)
 TESTS = Path(__file__).parent.parent
 
 
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.timeout(60 + 2 * TRIALS)
 async def test_whole_histories_in_virtual_time(tmp_path: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))

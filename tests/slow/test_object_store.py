@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import random
 import urllib.request
@@ -10,10 +11,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
+import numpy as np
 import pytest
 import pytest_asyncio
 from plivo.exceptions import ValidationError
 
+from mixminus.recording.recover import is_sealed
+from mixminus.recording.spool import segment_files
 from mixminus.recording.storage.objects import PART_BYTES, ObjectStorage, StoreRefuses
 from mixminus.store.db import Store
 from mixminus.testing import ear, sources
@@ -128,13 +132,19 @@ async def test_a_call_is_recorded_sealed_stored_downloaded_held_and_deleted(
         await call.add("customer", other)
         await call.record("wav")
         await hears(other, {440}, [440, 620], seconds=1)
+        (spool,) = (server.data / "spool").iterdir()
+        assert is_sealed(spool) and segment_files(spool)
         await call("stop_recording")
         done = await sink.wait_for("MPCRecordingCompleted")
         recording_id = done.parameters["RecordingUUID"]
+        assert not list((server.data / "recordings").rglob("*.wav")), "it was never here in the clear"
+        await _eventually(lambda: is_sealed(server.data / "masters" / recording_id))
         await _eventually(lambda: [key for key in away.names() if f"{recording_id}.wav.mxen" in key])
         await _eventually(lambda: not list((server.data / "recordings").rglob(f"{recording_id}.*")))
         samples = await download(server, done)
         assert ear.tones(samples, [440, 620]) == {440}
+        flac = await server.fetch(done.parameters["RecordingURL"].replace(".wav", ".flac"))
+        assert np.array_equal(sources.from_file(io.BytesIO(flac)), samples), "made from the sealed master"
 
         recordings = server.plivo_client().recordings
         url = done.parameters["RecordingResourceURL"]

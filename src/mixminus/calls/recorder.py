@@ -61,13 +61,13 @@ class CallRecorder:
         model: str = "",
         renderings: Renderings | None = None,
         ring: KeyRing | None = None,
-        key_files: Sequence[Path] = (),
+        key_words: Sequence[str] = (),
     ) -> None:
         """``masters``: where spools are kept when their file is announced; ``None``: they are removed. ``renderings``
         knows what else is made of every recording. ``ring`` opens sealed spools, and seals notes if it seals at all;
-        ``key_files`` are where its keys are, for other processes.
+        ``key_words`` tell other processes where its keys are.
         """
-        self._ring, self._key_files = ring or KeyRing(), tuple(key_files)
+        self._ring, self._key_words = ring or KeyRing(), tuple(key_words)
         self._renderings = renderings
         self._clock = clock
         self._engine, self._model = engine, model
@@ -147,9 +147,8 @@ class CallRecorder:
         out = beside(self._storage.path(row.file), "transcript.json")
         command = (sys.executable, "-m", "mixminus", "transcriber", "--folder", self.folder(row.id), "--out", str(out))
         chosen = ("--engine", self._engine, "--model", self._model, "--pause-as", spec_of(row).pause_as)
-        keys = [word for path in self._key_files for word in ("--key-file", str(path))]
         process = await asyncio.create_subprocess_exec(
-            *command, *chosen, *keys, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            *command, *chosen, *self._key_words, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
         try:
             _, complaint = await process.communicate()

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mixminus.recording.key_options import add_key_options, told_ring
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the transcript of a spool to ``--out``. 1 and a sentence on standard error when that was not possible."""
@@ -15,20 +17,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--engine", required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--pause-as", default="cut", choices=["cut", "silence", "tone"])
-    parser.add_argument("--key-file", type=Path, action="append", default=[], help="Opens sealed spools; repeated.")
+    add_key_options(parser)
     options = parser.parse_args(arguments)
 
     import msgspec
 
     from mixminus.errors import MixminusError
-    from mixminus.recording.encryption import KeyRing, read_key
     from mixminus.recording.finisher import be_humble
     from mixminus.recording.transcribe import load, transcript
 
     be_humble()
     partial = options.out.with_suffix(".partial")
     try:
-        ring = KeyRing(None, [read_key(path) for path in options.key_file])
+        ring = told_ring(options)
         engine = load(options.engine, options.model)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(msgspec.json.encode(transcript(options.folder, engine, options.pause_as, ring)))

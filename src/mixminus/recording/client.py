@@ -48,8 +48,6 @@ class _Owed:
 
 class Finisher:
     """Keeps finisher processes alive and remembers what they were told, so that a new one can be told again.
-
-    ``key_files``: with the keys that open sealed spools.
     ``processes``: recordings are spread over so many; one is enough for several hundred. ``back_off``: seconds before a
     new one is started after the first, second, ... death in a row; the last value is kept.
     """
@@ -60,10 +58,8 @@ class Finisher:
         processes: int = 1,
         command: Sequence[str] = COMMAND,
         back_off: Sequence[float] = BACK_OFF_SECONDS,
-        key_files: Sequence[Path] = (),
     ) -> None:
-        words = (*command, *(word for path in key_files for word in ("--key-file", str(path))))
-        self._members = [_Member(words, tuple(back_off)) for _ in range(processes)]
+        self._members = [_Member(tuple(command), tuple(back_off)) for _ in range(processes)]
         self._by_recording: dict[str, _Member] = {}
 
     async def start(self) -> None:

@@ -147,6 +147,11 @@ def plain_size(sealed_size: int, chunk_bytes: int) -> int:
     return size
 
 
+def chunk_nonce(number: int, *, last: bool) -> bytes:
+    """Under the file's data key. Each is used once."""
+    return _CHUNK_NONCE.pack(last, number)
+
+
 def seal(plain: Iterable[bytes], key: bytes, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
     """The sealed file of ``plain``, piece by piece."""
     header = make_header(key, chunk_bytes=chunk_bytes)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,9 +15,10 @@ import msgspec
 from mixminus.errors import StorageError
 from mixminus.recording import sidecar, verify
 from mixminus.recording.channels import Spec
-from mixminus.recording.encryption import KeyRing
+from mixminus.recording.encryption import SUFFIX, KeyRing, seal
 from mixminus.recording.follow import RateRose, SpoolTail
-from mixminus.recording.rendering import Format, Rendering
+from mixminus.recording.rendering import Format, GrowingFile, OpenFile, Rendering
+from mixminus.recording.sealed_file import SealedFile
 from mixminus.recording.spool import disk_error, make_folder, sync_file, sync_folder, write_synced
 from mixminus.recording.timeline import Marker
 
@@ -88,6 +90,10 @@ class Job:
         self._folder = folder
         self._format = format
         self._target = target
+        sealed = self._ring.seals and format in ("mp3", "wav")
+        self._open_file: OpenFile = partial(SealedFile, key=self._ring.sealing_key) if sealed else GrowingFile
+        self._placed = target.with_name(target.name + SUFFIX) if sealed else target
+        """What the file is called on disk."""
         self._partial = target.with_name(target.name + ".partial")  # not shared by two formats of one recording
         self._rate = 0
         self._begin_anew()
@@ -166,7 +172,9 @@ class Job:
             make_folder(self._target.parent)
         except OSError as error:
             raise disk_error(error, self._target.parent, "creating") from error
-        self._rendering, self._check = verify.start(self._format, self._partial, self._tail.rate, self._spec.count)
+        self._rendering, self._check = verify.start(
+            self._format, self._partial, self._tail.rate, self._spec.count, self._open_file
+        )
         if self._sidecar_of:
             self._peaks = sidecar.Peaks(self._tail.rate)
 
@@ -183,11 +191,11 @@ class Job:
             raise verify.Mismatch(
                 f"{self._partial} decodes to {decoded} samples; {samples} were written of {self._tail.samples} recorded"
             )
-        size, sha256 = yield from _digest(self._partial)
+        size, sha256 = yield from self._digest()
         ended, markers = self._tail.ended, self._tail.markers()
         yield lambda: self._place(samples, markers)
         return FinishedFile(
-            str(self._target),
+            str(self._placed),
             self._format,
             samples,
             self._tail.rate,
@@ -199,6 +207,18 @@ class Job:
             self._tail.tracks(),
             self._sidecar_trouble,
         )
+
+    def _digest(self) -> Generator[Wait | None, None, tuple[int, str]]:
+        """Size in bytes and SHA-256 of what the file holds; of a sealed one in the clear, so all of it was opened."""
+        assert self._rendering is not None, "a file was made"
+        digest, size, turn = hashlib.sha256(), 0, 0
+        for data in self._rendering.file.content():
+            digest.update(data)
+            size += len(data)
+            if size - turn >= _HASH_BYTES:
+                turn = size
+                yield None
+        return size, digest.hexdigest()
 
     def _end_rendering(self) -> None:
         assert self._rendering is not None, "a file was begun"
@@ -232,16 +252,22 @@ class Job:
                 complete=self._tail.ended,
                 damage=self._tail.damage,
             )
-            write_synced(beside(self._target, "timeline.json"), msgspec.json.encode(document))
-            write_synced(beside(self._target, "vtt"), sidecar.webvtt(document).encode())
-            write_synced(beside(self._target, "peaks.json"), self._peaks.document())
+            self._write_beside("timeline.json", msgspec.json.encode(document))
+            self._write_beside("vtt", sidecar.webvtt(document).encode())
+            self._write_beside("peaks.json", self._peaks.document())
         except OSError as error:
             return str(disk_error(error, self._target, "writing the sidecars of"))
         return ""
 
+    def _write_beside(self, ending: str, content: bytes) -> None:
+        path = beside(self._target, ending)
+        if self._ring.seals:
+            path, content = path.with_name(path.name + SUFFIX), b"".join(seal([content], self._ring.sealing_key))
+        write_synced(path, content)
+
     def _put_in_place(self) -> None:
         try:
-            self._partial.replace(self._target)
+            self._partial.replace(self._placed)
             sync_folder(self._target.parent)
         except OSError as error:
             raise disk_error(error, self._target, "putting in place") from error
@@ -250,20 +276,6 @@ class Job:
 def beside(target: Path, ending: str) -> Path:
     """Another file of the same recording: ``x.mp3`` → ``x.{ending}``."""
     return target.with_name(f"{target.name.partition('.')[0]}.{ending}")
-
-
-def _digest(path: Path) -> Generator[Wait | None, None, tuple[int, str]]:
-    """Size in bytes and SHA-256 of a file."""
-    digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb", buffering=0) as file:
-            while data := file.read(_HASH_BYTES):
-                digest.update(data)
-                size += len(data)
-                yield None
-    except OSError as error:
-        raise disk_error(error, path, "reading back") from error
-    return size, digest.hexdigest()
 
 
 def run(job: Job) -> FinishedFile:

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from mixminus.errors import StorageError
-from mixminus.recording.rendering import Format, GrowingFile
+from mixminus.recording.rendering import Format, Growing, GrowingFile
 
 OPUS_RATES = frozenset({8000, 12000, 16000, 24000, 48000})
 _KINDS: dict[Format, tuple[str, str]] = {"flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "OPUS")}
@@ -49,7 +49,7 @@ class _Ours:
         raise AssertionError("nothing is read while writing")
 
     def flush(self) -> None:
-        """Done by :meth:`GrowingFile.sync`."""
+        """Done by :meth:`GrowingFile.complete`."""
 
 
 class FileRendering:
@@ -62,6 +62,7 @@ class FileRendering:
         self.samples = 0
         self._channels = channels
         self._ours = _Ours(path)
+        self.file: Growing = self._ours.file
         kind, subtype = _KINDS[format]
         try:
             self._out = soundfile.SoundFile(self._ours, "w", rate, channels, subtype, format=kind)
@@ -82,7 +83,7 @@ class FileRendering:
     def finish(self) -> int:
         self._out.close()
         self._raise()
-        self._ours.file.sync()
+        self._ours.file.complete()
         return self.samples
 
     def close(self) -> None:

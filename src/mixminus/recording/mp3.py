@@ -14,7 +14,7 @@ from typing import NamedTuple
 import lameenc
 
 from mixminus.errors import StorageError
-from mixminus.recording.rendering import GrowingFile
+from mixminus.recording.rendering import Growing, GrowingFile, OpenFile
 
 ENCODER_DELAY = 576
 """Samples LAME puts before the first; told in the Info frame."""
@@ -75,7 +75,7 @@ def info_bytes(rate: int, channels: int = 1) -> int:
 class Mp3Rendering:
     """A :class:`~mixminus.recording.rendering.Rendering`. 8 kHz: 32 kb/s, 14.4 MB an hour; two channels, the double."""
 
-    def __init__(self, path: Path, rate: int, channels: int = 1) -> None:
+    def __init__(self, path: Path, rate: int, channels: int = 1, open_file: OpenFile = GrowingFile) -> None:
         if rate not in SAMPLE_RATES:
             raise StorageError(f"mp3 cannot hold {rate} Hz; it can {', '.join(map(str, sorted(SAMPLE_RATES)))}")
         self.rate = rate
@@ -85,7 +85,7 @@ class Mp3Rendering:
         self._held = bytearray()
         self._channels = channels
         self._encoder = _encoder(rate, channels)
-        self._file = GrowingFile(path, bytes(info_bytes(rate, channels)))
+        self.file: Growing = open_file(path, bytes(info_bytes(rate, channels)))
 
     def write(self, pcm: bytes) -> None:
         self._take(bytes(self._encoder.encode(pcm)))
@@ -94,14 +94,14 @@ class Mp3Rendering:
     def finish(self) -> int:
         self._take(bytes(self._encoder.flush()))
         assert not self._held, "LAME ends on a whole frame"
-        info = _info_frame(self._first_header, self._frames, self._file.size, self.samples)
+        info = _info_frame(self._first_header, self._frames, self.file.size, self.samples)
         assert len(info) == info_bytes(self.rate, self._channels), "the place kept for the Info frame fits"
-        self._file.rewrite(0, info)
-        self._file.sync()
+        self.file.rewrite(0, info)
+        self.file.complete()
         return self.samples
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
 
     def _take(self, data: bytes) -> None:
         """Only whole frames go to the file, so that it can be read back at any time."""
@@ -111,7 +111,7 @@ class Mp3Rendering:
             self._first_header = self._first_header or bytes(self._held[:4])
             self._frames += 1
             end += frame.length
-        self._file.append(bytes(self._held[:end]))
+        self.file.append(bytes(self._held[:end]))
         del self._held[:end]
 
 

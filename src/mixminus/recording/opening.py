@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mixminus.recording.archive import Archive
 from mixminus.recording.encryption import KeyRing, read_key
 from mixminus.recording.retention import Retention
@@ -24,11 +22,11 @@ def open_archive(settings: Settings) -> Archive:
     return Archive(DiskStorage(settings.data / RECORDINGS), remote, ring)
 
 
-def key_files(settings: Settings) -> tuple[Path, ...]:
-    """Where the customer's keys are, the one that seals first."""
+def key_words(settings: Settings) -> tuple[str, ...]:
+    """Words that tell a process of ours where the customer's keys are; see :mod:`mixminus.recording.key_options`."""
     table = settings.storage
-    first = [] if table.encryption_key_file is None else [table.encryption_key_file]
-    return (*first, *table.old_key_files)
+    seals = () if table.encryption_key_file is None else ("--seal-key-file", str(table.encryption_key_file))
+    return (*seals, *(word for path in table.old_key_files for word in ("--key-file", str(path))))
 
 
 def key_maker(settings: Settings) -> KeyMaker:

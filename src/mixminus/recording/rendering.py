@@ -7,6 +7,7 @@ A rendering writes; its twin in :mod:`mixminus.recording.verify` reads back. Bot
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -17,8 +18,27 @@ Format: TypeAlias = Literal["mp3", "wav", "flac", "ogg"]
 """``ogg`` is Opus in Ogg."""
 MOST_CHANNELS: dict[Format, int] = {"mp3": 2, "wav": 64, "flac": 8, "ogg": 64}
 
+PIECE_BYTES = 1 << 20
 _SYNC_BYTES = 1 << 20
 """Written bytes after which the disk is made to keep up, so that little is left to sync at the end."""
+
+
+class Growing(Protocol):
+    """The file beneath a rendering: :class:`GrowingFile`, or one that is sealed. Errors are StorageErrors."""
+
+    path: Path
+    size: int
+
+    def append(self, data: bytes) -> None: ...
+    def rewrite(self, offset: int, data: bytes) -> None: ...
+    def read(self, offset: int, length: int) -> bytes: ...
+    def content(self) -> Iterator[bytes]: ...
+    def complete(self) -> None: ...
+    def close(self) -> None: ...
+
+
+OpenFile: TypeAlias = Callable[[Path, bytes], Growing]
+"""(path, what it begins with) → the file."""
 
 
 class Rendering(Protocol):
@@ -26,6 +46,7 @@ class Rendering(Protocol):
 
     rate: int
     samples: int
+    file: Growing
 
     def write(self, pcm: bytes) -> None:
         """Add samples, int16 little-endian, channels interleaved; any number of whole frames."""
@@ -78,6 +99,34 @@ class GrowingFile:
                 rest, offset = rest[done:], offset + done
         except OSError as error:
             raise disk_error(error, self.path, "writing") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What the disk gives back. Shorter at the end of the file."""
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:
+            raise disk_error(error, self.path, "reading back") from error
+
+    def content(self) -> Iterator[bytes]:
+        """All of it, as the disk gives it back."""
+        offset = 0
+        while piece := self.read(offset, PIECE_BYTES):
+            yield piece
+            offset += len(piece)
+
+    def cut(self, size: int) -> None:
+        """Leave out what is after ``size`` bytes."""
+        try:
+            os.ftruncate(self._descriptor, size)
+        except OSError as error:
+            raise disk_error(error, self.path, "cutting") from error
+        self.size = size
+
+    def complete(self) -> None:
+        """Nothing more will come: wait for the disk."""
+        self.sync()
 
     def sync(self) -> None:
         """Wait until the content is safe against a power cut."""

@@ -17,7 +17,8 @@ import soundfile
 
 from mixminus.errors import StorageError
 from mixminus.recording import libsndfile, mp3, wav
-from mixminus.recording.rendering import MOST_CHANNELS, Format, Rendering
+from mixminus.recording.rendering import MOST_CHANNELS, Format, Growing, GrowingFile, OpenFile, Rendering
+from mixminus.recording.sealed_file import Reading
 from mixminus.recording.spool import disk_error
 
 CHUNK_SECONDS = 8
@@ -49,30 +50,30 @@ class Check(Protocol):
         ...
 
 
-def start(format: Format, path: Path, rate: int, channels: int = 1) -> tuple[Rendering, Check]:
-    """A new file at ``path`` and the check that goes with it. StorageError: the format cannot hold so many channels."""
+def start(
+    format: Format, path: Path, rate: int, channels: int = 1, open_file: OpenFile = GrowingFile
+) -> tuple[Rendering, Check]:
+    """A new file at ``path`` and the check that goes with it. StorageError: the format cannot hold so many channels.
+
+    ``open_file`` makes the file of mp3 and wav.
+    """
     if channels > MOST_CHANNELS[format]:
         raise StorageError(f"{format} holds at most {MOST_CHANNELS[format]} channels, not {channels}")
     if format == "wav":
-        return wav.WavRendering(path, rate, channels), WavCheck(path, rate, channels)
+        wave = wav.WavRendering(path, rate, channels, open_file)
+        return wave, WavCheck(wave.file, rate, channels)
     if format == "mp3":
-        return mp3.Mp3Rendering(path, rate, channels), Mp3Check(path, rate, channels)
-    return libsndfile.FileRendering(path, format, rate, channels), WholeCheck(path, format, rate, channels)
+        packed = mp3.Mp3Rendering(path, rate, channels, open_file)
+        return packed, Mp3Check(packed.file, rate, channels)
+    made = libsndfile.FileRendering(path, format, rate, channels)
+    return made, WholeCheck(made.file, format, rate, channels)
 
 
-def _read(path: Path, offset: int, length: int) -> bytes:
-    try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(offset)
-            return file.read(length)
-    except OSError as error:
-        raise disk_error(error, path, "reading back") from error
-
-
-def _decoded_frames(path: Path, rate: int, channels: int) -> int:
+def _decoded_frames(file: Growing, rate: int, channels: int) -> int:
     """Samples a player will find, told by libsndfile."""
+    path = file.path
     try:
-        info = soundfile.info(str(path))
+        info = soundfile.info(str(path) if isinstance(file, GrowingFile) else Reading(file))
     except (OSError, soundfile.SoundFileError) as error:
         raise Mismatch(f"{path} cannot be opened again: {error}") from error
     if (info.samplerate, info.channels) != (rate, channels):
@@ -84,8 +85,8 @@ def _decoded_frames(path: Path, rate: int, channels: int) -> int:
 class WavCheck:
     """Equal byte by byte."""
 
-    def __init__(self, path: Path, rate: int, channels: int = 1) -> None:
-        self._path = path
+    def __init__(self, file: Growing, rate: int, channels: int = 1) -> None:
+        self._file, self._path = file, file.path
         self._rate = rate
         self._channels = channels
         self._source = bytearray()
@@ -100,13 +101,13 @@ class WavCheck:
 
     def finish(self) -> int:
         self._compare()
-        return _decoded_frames(self._path, self._rate, self._channels)
+        return _decoded_frames(self._file, self._rate, self._channels)
 
     def close(self) -> None:
         """Nothing is open between two calls."""
 
     def _compare(self) -> None:
-        if _read(self._path, self._offset, len(self._source)) != self._source:
+        if self._file.read(self._offset, len(self._source)) != self._source:
             raise Mismatch(f"{self._path} does not hold what was written to it, near byte {self._offset}")
         self._offset += len(self._source)
         self._source.clear()
@@ -121,8 +122,8 @@ class Mp3Check:
 
     _LEAD, _HUSHED = 5, 2
 
-    def __init__(self, path: Path, rate: int, channels: int = 1) -> None:
-        self._path = path
+    def __init__(self, file: Growing, rate: int, channels: int = 1) -> None:
+        self._file, self._path = file, file.path
         self._rate = rate
         self._channels = channels
         self._source = bytearray()
@@ -141,10 +142,10 @@ class Mp3Check:
 
     def finish(self) -> int:
         self._decode_new()
-        info = mp3.parse_info(_read(self._path, 0, mp3.info_bytes(self._rate, self._channels)))
+        info = mp3.parse_info(self._file.read(0, mp3.info_bytes(self._rate, self._channels)))
         if info is None or (info.frames, info.size) != (self._frames, self._offset):
             raise Mismatch(f"{self._path} holds {self._frames} frames, {self._offset} bytes; its start tells {info}")
-        if info.samples != _decoded_frames(self._path, self._rate, self._channels):
+        if info.samples != _decoded_frames(self._file, self._rate, self._channels):
             raise Mismatch(f"{self._path} is read with another length than the {info.samples} samples it tells")
         return info.samples
 
@@ -154,12 +155,12 @@ class Mp3Check:
     def _decode_new(self) -> None:
         if self._offset == 0:
             self._offset = mp3.info_bytes(self._rate, self._channels)
-        data = _read(self._path, self._offset, _READ_BYTES)
+        data = self._file.read(self._offset, _READ_BYTES)
         while data:
             frames = self._split(data)
             self._compare(frames)
             self._offset += sum(map(len, frames))
-            data = _read(self._path, self._offset, _READ_BYTES)
+            data = self._file.read(self._offset, _READ_BYTES)
 
     def _split(self, data: bytes) -> list[bytes]:
         frames, at = [], 0
@@ -218,8 +219,9 @@ def judge(path: Path, source: npt.NDArray[np.float32], decoded: npt.NDArray[np.f
 class WholeCheck:
     """Read back as a whole at the end: FLAC must be equal, Opus alike. The source is kept in a file without a name."""
 
-    def __init__(self, path: Path, format: Format, rate: int, channels: int) -> None:
-        self._path, self._exact = path, format == "flac"
+    def __init__(self, file: Growing, format: Format, rate: int, channels: int) -> None:
+        path = file.path
+        self._file, self._path, self._exact = file, path, format == "flac"
         self._rate, self._channels = rate, channels
         try:
             self._source = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - lives as long as the check
@@ -236,7 +238,7 @@ class WholeCheck:
         """All is checked at the end."""
 
     def finish(self) -> int:
-        frames = _decoded_frames(self._path, self._rate, self._channels)
+        frames = _decoded_frames(self._file, self._rate, self._channels)
         self._source.seek(0)
         try:
             with soundfile.SoundFile(str(self._path)) as file:

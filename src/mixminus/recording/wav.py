@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from mixminus.recording.rendering import GrowingFile
+from mixminus.recording.rendering import Growing, GrowingFile, OpenFile
 
 HEADER_BYTES = 80
 """Offset of the first sample."""
@@ -35,20 +35,20 @@ def header(samples: int, rate: int, channels: int = 1, *, limit: int = _FULL) ->
 class WavRendering:
     """A :class:`~mixminus.recording.rendering.Rendering`. 16-bit PCM; bytes per hour and channel = 7,200 × rate."""
 
-    def __init__(self, path: Path, rate: int, channels: int = 1) -> None:
+    def __init__(self, path: Path, rate: int, channels: int = 1, open_file: OpenFile = GrowingFile) -> None:
         self.rate = rate
         self.samples = 0
         self._channels = channels
-        self._file = GrowingFile(path, header(0, rate, channels))
+        self.file: Growing = open_file(path, header(0, rate, channels))
 
     def write(self, pcm: bytes) -> None:
-        self._file.append(pcm)
+        self.file.append(pcm)
         self.samples += len(pcm) // (2 * self._channels)
 
     def finish(self) -> int:
-        self._file.rewrite(0, header(self.samples, self.rate, self._channels))
-        self._file.sync()
+        self.file.rewrite(0, header(self.samples, self.rate, self._channels))
+        self.file.complete()
         return self.samples
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()

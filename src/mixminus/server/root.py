@@ -32,10 +32,11 @@ from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
 from mixminus.media.endpoint import spawn_worker
 from mixminus.outbound.client import OutboundClient
+from mixminus.recording.client import COMMAND as FINISHER
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.layouts import wanted
-from mixminus.recording.opening import MASTERS, SPOOL, key_files, key_maker, open_archive, retention_of
+from mixminus.recording.opening import MASTERS, SPOOL, key_maker, key_words, open_archive, retention_of
 from mixminus.recording.signed_urls import SECRET_META, RecordingUrls, UrlSigner, new_secret
 from mixminus.recording.storage.objects import ObjectStorage
 from mixminus.recording.transcribe import why_not
@@ -169,7 +170,7 @@ class Server:
             model=settings.transcribe_model,
             renderings=self.renderings,
             ring=self.archive.ring,
-            key_files=key_files(settings),
+            key_words=key_words(settings),
         )
         self._closing.push_async_callback(self.recorder.notebook.close)
         self._closing.push_async_callback(self.renderings.close)
@@ -210,7 +211,8 @@ class Server:
 
     def _make_finisher(self) -> Finisher:
         """One for each core, within reason, so that hundreds of recordings stopped at once are announced soon."""
-        return Finisher(processes=min(os.cpu_count() or 1, _MOST_FINISHERS), key_files=key_files(self.settings))
+        command = (*FINISHER, *key_words(self.settings))
+        return Finisher(processes=min(os.cpu_count() or 1, _MOST_FINISHERS), command=command)
 
     def _make_outbound(self) -> OutboundClient:
         return OutboundClient(allow_private=self.settings.dev)
