@@ -3,13 +3,17 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mixminus.cli import checks
 from mixminus.cli.doctor import doctor
+from mixminus.intercept.authority import LEAF_LIFE, Authority
 from mixminus.settings import Settings, load
+
+NOW = datetime.now(UTC)
 
 
 def _settings(**overrides: object) -> Settings:
@@ -117,3 +121,25 @@ def test_a_store_that_is_away_is_a_warning(tmp_path: Path, monkeypatch: pytest.M
     table = 'url = "s3://calls"\n[storage.options]\nendpoint = "http://127.0.0.1:9"\naccess_key_id = "a"\n'
     found = checks.recording_store(_with_store(tmp_path, f'[storage]\n{table}secret_access_key = "b"\nregion = "c"'))
     assert found.verdict == "warn" and "storage.options.endpoint" in found.advice
+
+
+def test_certificates_are_looked_at_before_they_end(tmp_path: Path) -> None:
+    authority = Authority.open(tmp_path, NOW)
+    fresh = authority.issue(("fresh.test",), NOW)
+    ending = authority.issue(("ending.test",), NOW - LEAF_LIFE + timedelta(days=5, hours=1))
+    own = checks.certificates(_settings(sip_tls="127.0.0.1:5061"))
+    assert (own.verdict, own.detail) == ("ok", "made by the server's own authority")
+    good = checks.certificates(_settings(tls="fresh.test", tls_cert=fresh))
+    assert (good.verdict, good.detail) == ("ok", f"good for {LEAF_LIFE.days - 1} days")
+    soon = checks.certificates(
+        _settings(tls="fresh.test", tls_cert=fresh, sip_tls="127.0.0.1:5061", sip_tls_cert=ending)
+    )
+    assert (soon.verdict, soon.detail) == ("warn", "sip_tls_cert ends in 5 days")
+    missing = checks.certificates(_settings(sip_tls="127.0.0.1:5061", sip_tls_cert=tmp_path / "nowhere.pem"))
+    assert missing.verdict == "block"
+    assert "sip_tls_cert" in missing.advice
+
+
+def test_a_taken_tls_port_is_to_be_changed_in_the_file(taken: int) -> None:
+    finding = checks.port("SIP TLS port", f"127.0.0.1:{taken}", "sip_tls", [socket.SOCK_STREAM])
+    assert "sip_tls in mixminus.toml" in finding.advice

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ _SPOOL_BYTES_PER_HOUR = 8000 * 2 * 3600
 _ENOUGH_FREE = 5 * GIB
 _LEAST_FREE = GIB // 4
 STORE_SECONDS = 15.0
+SOON_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield packages()
     yield port("HTTP port", settings.http, "http", [socket.SOCK_STREAM])
     yield port("SIP port", settings.sip, "sip", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+    if settings.sip_tls:
+        yield port("SIP TLS port", settings.sip_tls, "sip_tls", [socket.SOCK_STREAM])
+    if settings.tls or settings.sip_tls:
+        yield certificates(settings)
     yield media_ports(settings)
     yield data_folder(settings.data)
     yield free_disk(settings.data)
@@ -92,9 +98,10 @@ def port(what: str, address: str, option: str, kinds: list[int]) -> Finding:
 
 
 def _port_advice(error: OSError, option: str) -> str:
+    how = f"with --{option} HOST:PORT" if option in ("http", "sip") else f"as {option} in mixminus.toml"
     if isinstance(error, PermissionError):
-        return f"choose a port from 1024 up with --{option}, or grant CAP_NET_BIND_SERVICE"
-    return f"end what uses it (ss -lntup shows it), or choose another with --{option} HOST:PORT"
+        return f"choose a port from 1024 up {how}, or grant CAP_NET_BIND_SERVICE"
+    return f"end what uses it (ss -lntup shows it), or choose another {how}"
 
 
 def _bind(host: str, number: int, kind: int) -> None:
@@ -103,6 +110,36 @@ def _bind(host: str, number: int, kind: int) -> None:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, number))
+
+
+def certificates(settings: Settings) -> Finding:
+    """Whether the operator's own certificates can be used, and for how long. Those the server makes are fresh."""
+    from cryptography import x509  # late, as are others: only some need them, and doctor shall answer at once
+
+    from mixminus.errors import ConfigurationError
+    from mixminus.server.tls import Certificate
+
+    what, now, left = "certificates", datetime.now(UTC), []
+    files = {
+        "tls_cert": (settings.tls_cert, settings.tls_key),
+        "sip_tls_cert": (settings.sip_tls_cert, settings.sip_tls_key),
+    }
+    for name, (chain, key) in files.items():
+        if chain is None:
+            continue
+        try:
+            Certificate(name, chain, key)
+            ends = x509.load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc
+        except (ConfigurationError, OSError, ValueError) as error:
+            return Finding(what, "block", str(error), f"correct {name} in mixminus.toml")
+        left.append(((ends - now).days, name))
+    if not left:
+        return Finding(what, "ok", "made by the server's own authority")
+    days, name = min(left)
+    if days < SOON_DAYS:
+        detail = f"{name} ends in {days} days" if days >= 0 else f"{name} has ended"
+        return Finding(what, "warn", detail, "renew it: the file is followed, nothing need be restarted")
+    return Finding(what, "ok", f"good for {days} days")
 
 
 def media_ports(settings: Settings) -> Finding:
