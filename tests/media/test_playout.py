@@ -11,8 +11,8 @@ import pytest
 from media.kit import Peer, Studio, through, tone
 from mixminus.media import protocol
 from mixminus.media.conceal import CROSS_MS, FADE_SLOTS
-from mixminus.media.ingest import MAX_DELAY, MAX_WAVES
-from mixminus.media.playout import WINDOW
+from mixminus.media.depth import MAX_DELAY, WINDOW
+from mixminus.media.ingest import MAX_WAVES, OVERFULL
 from mixminus.media.state import FRAME, SLOT
 
 FAKED = -1
@@ -257,10 +257,8 @@ def drifting(seconds: int, parts_per_million: float) -> tuple[Line, list[float]]
 @pytest.mark.parametrize(("parts_per_million", "seconds"), [(200, 60), (-200, 60), (2000, 20), (-2000, 20)])
 def test_a_clock_that_is_off_does_not_add_up(parts_per_million: float, seconds: int) -> None:
     line, delays = drifting(seconds, parts_per_million)
-    assert max(delays[20:]) <= 50
-    assert line.stats.lost == 0
-    slips = seconds * abs(parts_per_million) / 1e6 / 0.01
-    assert line.stats.concealed <= slips + 1
+    assert max(delays[20:]) <= (40 if abs(parts_per_million) <= 500 else 60)
+    assert (line.stats.lost, line.stats.late, line.stats.concealed) == (0, 0, 0)
 
 
 def jittered(line: Line, packets: int, mean_ms: float, seed: int) -> dict[int, list[bytes]]:
@@ -274,7 +272,7 @@ def jittered(line: Line, packets: int, mean_ms: float, seed: int) -> dict[int, l
 
 
 @pytest.mark.parametrize(
-    ("mean_ms", "missed", "most_ms"), [(1, 0, 20), (5, 0.001, 45), (20, 0.01, 120), (40, 0.03, 200)]
+    ("mean_ms", "missed", "most_ms"), [(1, 0, 20), (5, 0.002, 45), (20, 0.01, 120), (40, 0.03, 200)]
 )
 def test_jitter_costs_delay_but_hardly_a_frame(mean_ms: float, missed: float, most_ms: float) -> None:
     packets = 1500
@@ -309,27 +307,26 @@ def test_delay_is_given_back_at_once_in_silence() -> None:
     studio.deliver(talker, *(talker.packet(np.zeros(FRAME, np.int16)) for _ in range(6)))
     studio.tick()
     assert line.stats.delay_ms == 120
-    for _ in range(2 * WINDOW + 20):
+    for _ in range(4 * WINDOW + 20):
         studio.deliver(talker, talker.packet(np.zeros(FRAME, np.int16)))
         studio.tick()
     assert line.stats.delay_ms == 20
 
 
 def test_after_an_outage_the_delay_stays_within_its_limit() -> None:
-    line = Line(200)
-    made = [line.say(packet) for packet in range(200)]
+    line = Line(500)
+    made = [line.say(packet) for packet in range(500)]
     arrivals = {tick: [made[tick]] for tick in range(50)}
-    arrivals[80] = made[50:81]
-    arrivals |= {tick: [made[tick]] for tick in range(81, 200)}
+    arrivals[70] = made[50:71]
+    arrivals |= {tick: [made[tick]] for tick in range(71, 500)}
     delays = []
-    for tick in range(200):
+    for tick in range(500):
         line.studio.deliver(line.talker, *arrivals.get(tick, []))
         line.studio.tick()
         delays.append(line.stats.delay_ms)
-    assert max(delays) <= 10 * MAX_DELAY
-    heard = line.heard()
-    assert max(heard) > 360
-    assert (np.diff([slot for slot in heard if slot >= 0]) > 0).all()
+    assert max(delays) <= 10 * OVERFULL
+    assert max(delays[-50:]) <= 10 * (MAX_DELAY + 2)
+    assert (line.stats.lost, line.stats.late) == (0, 0), "what came after the stall was played, only faster"
 
 
 def test_a_stalled_tick_loop_loses_nothing_when_it_catches_up() -> None:
@@ -353,7 +350,7 @@ def test_a_flood_is_cut_off() -> None:
     for _ in range(100):
         line.studio.deliver(talker, talker.packet(frame))
         line.studio.tick()
-    assert line.stats.delay_ms <= 10 * MAX_DELAY
+    assert line.stats.delay_ms <= 10 * OVERFULL
 
 
 def test_giving_back_delay_while_there_is_sound_makes_no_click() -> None:
@@ -388,13 +385,18 @@ def weather(peer: Peer, seed: int, ticks: int) -> dict[int, list[bytes]]:
 
 
 def test_many_lines_at_once_are_as_good_as_each_alone() -> None:
-    """The vectorised stages against themselves one leg at a time: rows do not touch one another."""
+    """The vectorised stages against themselves one leg at a time: rows do not touch one another.
+
+    A leg that is alone has the same row, because it tells in which tick it is a leg's turn.
+    """
     legs = [f"leg {number}" for number in range(6)]
-    ticks = WINDOW - len(legs) - 1
+    ticks = 3 * WINDOW
     together = Studio()
     alone = {leg: Studio() for leg in legs}
     arrivals = {leg: weather(together.join(leg, leg), seed, ticks) for seed, leg in enumerate(legs)}
-    for leg in legs:
+    for number, leg in enumerate(legs):
+        for other in legs[:number]:
+            alone[leg].join(other, other)
         alone[leg].join(leg, leg)
         for studio in (together, alone[leg]):
             studio.apply(protocol.StartTap(leg, leg, 1, "spool"))

@@ -111,7 +111,16 @@ def test_what_is_not_alike_is_left_alone() -> None:
 def test_silence_is_always_scaled_by_the_longest() -> None:
     sound = np.random.default_rng(1).integers(-QUIET // 2, QUIET // 2, (3, 640)).astype(np.int16)
     assert (shorten(sound, np.full(3, 200), 8000).by == 120).all()
-    assert (lengthen(sound, np.full(3, 200), 8000, most=np.array([120, 50, 7])).by == [120, 50, 0]).all()
+    assert (lengthen(sound, np.full(3, 200), 8000, most=np.array([120, 50, 7])).by == [120, 50, 7]).all()
+
+
+def test_what_is_quiet_can_be_cut_to_the_sample() -> None:
+    sound = np.random.default_rng(1).integers(-QUIET, QUIET, (3, 640)).astype(np.int16)
+    by = np.array([1, 40, 79])
+    cut = timescale.skip(sound, np.full(3, 200), by)
+    for row in range(3):
+        assert (cut[row, by[row] : 200 + by[row]] == sound[row, :200]).all()
+        assert (cut[row, 200 + 2 * by[row] :] == sound[row, 200 + 2 * by[row] :]).all()
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -13,15 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.media.state import (
-    FOREVER,
-    FRAME,
-    FRAME_SLOTS,
-    NEVER,
-    SLOT,
-    SLOTS,
-    MediaState,
-)
+from mixminus.media import depth
+from mixminus.media.depth import MAX_DELAY
+from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
 from mixminus.rtp.packet import HEADER_BYTES, HeaderBatch
 
 Index = NDArray[np.intp]
@@ -34,11 +28,10 @@ MAX_PACKET_SLOTS: Final = 12
 """120 ms."""
 MAX_WAVES: Final = 32
 """Packets of one leg taken in one tick; a flood beyond that is dropped."""
-MAX_DELAY: Final = 20
-"""Slots (200 ms): the most that a jittery network may make us hold back."""
-_OVERFULL: Final = MAX_DELAY + FRAME_SLOTS
+OVERFULL: Final = 50
+"""Slots (500 ms): more is not kept, even for a moment. What comes after a stall is played, faster, not thrown away."""
 _RESTART_AFTER: Final = 10
-"""Slots without audio after which the next packet begins a new talk spurt, with a delay of our choice."""
+"""Slots without audio after which the next packet begins a new talk spurt, unless nothing was left out before it."""
 _RESEQUENCED: Final = 1000
 """A leap of the sequence number so large that it is a restart, not loss."""
 
@@ -105,7 +98,7 @@ def push(state: MediaState, arrivals: Arrivals, data: NDArray[np.uint8], tick: i
             _note_others(state, batch.pick(np.flatnonzero(~batch.audio)))
             batch = batch.pick(np.flatnonzero(batch.audio))
         if batch.row.size:
-            _push_audio(state, batch, data)
+            _push_audio(state, batch, data, tick)
 
 
 def _waves(row: Index) -> list[Index | None]:
@@ -127,6 +120,9 @@ def _jitter(state: MediaState, batch: Arrivals, tick: int) -> None:
     transit = np.uint32(tick * FRAME & 0xFFFFFFFF) - batch.timestamp
     change = np.abs((transit - state.transit[row]).view(np.int32).astype(np.float32))
     change[~state.started[row] | (change > 1000 * SLOT) | ~batch.audio] = 0
+    uneven = change != 0
+    if uneven.any():
+        state.unsteady[row[uneven]] = True
     state.jitter[row] += (change - state.jitter[row]) / np.float32(16)
     state.transit[row] = transit
 
@@ -148,7 +144,7 @@ def _count_sequence(state: MediaState, row: Index, sequence: NDArray[np.uint16],
     state.sequence[row] = sequence
 
 
-def _push_audio(state: MediaState, batch: Arrivals, data: NDArray[np.uint8]) -> None:
+def _push_audio(state: MediaState, batch: Arrivals, data: NDArray[np.uint8], tick: int) -> None:
     row = batch.row
     count = (batch.size // SLOT).astype(np.int64)
     step = (batch.sequence - state.sequence[row]).view(np.int16)
@@ -162,19 +158,21 @@ def _push_audio(state: MediaState, batch: Arrivals, data: NDArray[np.uint8]) -> 
         & (step == 1)
         & (slot == end)
         & (slot >= play)
-        & (end + count - play <= _OVERFULL)
+        & (end + count - play <= OVERFULL)
         & (state.quiet_to[row] != FOREVER)
     )
     if regular.all():
         state.expected[row] += 1
+        depth.note(state, row, FRAME_SLOTS * tick - slot)
         _advance(state, row, batch, slot, count)
         _store(state, batch, slot, count, data)
         return
     straight = np.flatnonzero(regular)
     state.expected[row[straight]] += 1
+    depth.note(state, row[straight], FRAME_SLOTS * tick - slot[straight])
     _advance(state, row[straight], batch.pick(straight), slot[straight], count[straight])
     other = np.flatnonzero(~regular)
-    slot[other], keep = _place(state, batch.pick(other), slot[other], count[other], step[other], ahead[other])
+    slot[other], keep = _place(state, batch.pick(other), slot[other], count[other], step[other], ahead[other], tick)
     regular[other] = keep
     kept = np.flatnonzero(regular)
     _store(state, batch.pick(kept), slot[kept], count[kept], data)
@@ -195,6 +193,7 @@ def _place(
     count: Slots,
     step: NDArray[np.int16],
     ahead: Slots,
+    tick: int,
 ) -> tuple[Slots, Flags]:
     """Find the slot of packets that are not simply the next one: first, lost before, late, twice, restarted.
 
@@ -210,20 +209,21 @@ def _place(
     twice = ~fresh & (state.stamp[row, slot % SLOTS] == slot)
     newest = fresh | ((slot >= end) & ~twice)
 
-    idle = newest & (play - end >= _RESTART_AFTER)
-    late_by = play - slot
-    rewind = newest & ~idle & (late_by > 0)
-    play = np.where(idle, slot - margin, np.where(rewind, slot, play))
-    state.margin[row[rewind]] = np.minimum(margin + late_by, MAX_DELAY)[rewind]
+    idle = newest & ((gap > 0) | (play - end > OVERFULL)) & (play - end >= _RESTART_AFTER)
+    idle &= (slot < play) | (slot > play + MAX_DELAY)
+    play = np.where(idle, slot - margin, np.where(newest & (slot < play), slot, play))
     late = ~newest & ~twice & (slot + count <= play)
     state.late[row] += late
-    _hold_back(state, row[late & (end - play < MAX_DELAY)])
+    state.hold[row[late & (end - play < MAX_DELAY) & (state.rate[row] > RATE)]] = FRAME_SLOTS
     state.duplicate[row] += twice
 
     _close_gap(state, row, newest, newest & (step == 1) & ~fresh, gap, end)
-    over = newest & (slot + count - play > _OVERFULL)
+    over = newest & (slot + count - play > OVERFULL)
     state.dropped[row] += np.where(over, (slot + count - MAX_DELAY - play + count - 1) // count, 0)
     state.play[row] = np.where(over, slot + count - MAX_DELAY, play)
+    depth.forget(state, row[fresh | idle | over])
+    noted = np.flatnonzero(~twice)
+    depth.note_any(state, row[noted], (FRAME_SLOTS * tick - slot)[noted], tick)
 
     forward = newest | (step > 0)
     restart = newest & (fresh | (step <= 0) | (step > _RESEQUENCED))
@@ -263,12 +263,6 @@ def _restarted(state: MediaState, batch: Arrivals, slot: Slots, step: NDArray[np
     state.suspect[row] = np.where(stale & ~proven, next_sequence, -1)
     restarted: Flags = running & (back | leap | proven)
     return restarted
-
-
-def _hold_back(state: MediaState, row: Index) -> None:
-    """A packet came too late although later ones were in time: one frame more of delay would have saved it."""
-    state.hold[row] = FRAME_SLOTS
-    state.margin[row] = np.minimum(state.margin[row] + FRAME_SLOTS, MAX_DELAY)
 
 
 def _close_gap(state: MediaState, row: Index, newest: Flags, silence: Flags, gap: Slots, end: Slots) -> None:

@@ -1,4 +1,10 @@
-"""Jitter slots → this tick's samples of every leg; what is missing is concealed, what is too much taken out."""
+"""Jitter slots → this tick's samples of every leg; what is missing is concealed, what is too much or too little is
+taken out or put in by time scaling.
+
+A leg of whose delay nothing is owed, and that lacks nothing, gives away two slots as they are. Any other is tended:
+slots are taken one by one, filled where they are missing, and follow those samples that are held from before; then a
+frame is given away, and the rest held.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +13,33 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.media import conceal
+from mixminus.media import conceal, depth, timescale
 from mixminus.media.codecs import g711
-from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, RATE, SLOT, SLOTS, TAIL, MediaState
+from mixminus.media.level import SPEECH_RMS
+from mixminus.media.state import FRAME, FRAME_SLOTS, GIVEN, RATE, SLOT, SLOTS, TAIL, MediaState
 
 Index = NDArray[np.intp]
 Slots = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Pcm = NDArray[np.int16]
 
-WINDOW: Final = 100
-"""Ticks (2 s) over which a surplus must last before it is taken out."""
 MEMORY: Final = TAIL // FRAME
-"""Ticks after a gap for which what was made up is still needed, should another come."""
+"""Ticks after a gap or joint for which what was played is still needed, should another come."""
+MOST_SLOTS: Final = 4
+"""Slots taken in one tick at most: enough to shorten."""
 _BEFORE: Final = np.arange(-TAIL // SLOT, 0, dtype=np.int64)
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
-_BLEND: Final = (np.arange(FRAME, dtype=np.float32) + 0.5) / np.float32(FRAME)
+_MOST: Final = np.arange(MOST_SLOTS, dtype=np.int64)
+_SHORTEST: Final = round(RATE * timescale.SHORTEST_MS / 1000)
+_MUCH: Final = 6 * SLOT
+"""Samples owed (60 ms) from which on joints follow one another faster, and need be less alike."""
+_TOO_MUCH: Final = 20 * SLOT
+_ALIKE: Final = np.array([timescale.ALIKE, 0.6, 0.3], np.float32)
+"""Likeness asked for when little, much or too much is owed."""
+_PACE: Final = np.array([4, 2, 1])
+"""Ticks from joint to joint."""
+_PATIENCE: Final = np.array([48, 12, 3])
+"""Ticks, multiples of _PACE, after which a joint is made though nothing is alike: in music, in noise."""
 
 
 def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
@@ -31,29 +48,27 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     Returns: rows that have one, (A,), and their samples, (A, S). Rows nobody listens to are moved on but not decoded;
     rows in a pause, or lost for longer than concealment lasts, have none.
     """
+    depth.review(state, tick)
     row = np.flatnonzero(state.started & (state.rate == RATE))
     first = state.play[row]
     number = first[:, None] + _HALVES
     place = row[:, None] * SLOTS + number % SLOTS
-    hold = state.hold[row]
-    present: Flags = (state.stamp.reshape(-1)[place] == number) & (hold == 0)[:, None]
+    present: Flags = state.stamp.reshape(-1)[place] == number
     whole = np.logical_and.reduce(present, axis=1)
     heard = (state.talk[row] != 0) | state.inband[row]
     resumes = (state.good[row] < first - 1) & (state.quiet_to[row] < first)
-    troubled = ~whole | resumes | (state.faked_at[row] >= tick - MEMORY)
-    state.good[row[whole & ~troubled]] = first[whole & ~troubled] + 1
+    troubled = ~whole | resumes | (state.owed[row] != 0) | (state.tended_at[row] >= tick - MEMORY)
+    if not troubled.any():
+        state.good[row] = first + 1
+        state.play[row] = first + FRAME_SLOTS
+        straight = np.flatnonzero(heard)
+        return row[straight], _decode(state, row[straight], place[straight])
+    state.good[row[~troubled]] = first[~troubled] + 1
+    state.play[row[~troubled]] = first[~troubled] + FRAME_SLOTS
     straight = np.flatnonzero(~troubled & heard)
     pcm = _decode(state, row[straight], place[straight])
-    rows = row[straight]
-    if troubled.any():
-        hole = np.flatnonzero(troubled)
-        patched, patch = _patch(state, row[hole], number[hole], place[hole], present[hole], heard[hole], tick)
-        rows, pcm = np.concatenate((rows, patched)), np.concatenate((pcm, patch))
-    state.play[row] = first + FRAME_SLOTS - hold
-    state.hold[row] = 0
-    _shrink(state, row, whole, first, tick, rows, pcm)
-    state.slack[row] = np.minimum(state.slack[row], state.end[row] - state.play[row])
-    return rows, pcm
+    tended, patch = _tend(state, row[troubled], number[troubled], present[troubled], heard[troubled], tick)
+    return np.concatenate((row[straight], tended)), np.concatenate((pcm, patch))
 
 
 def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
@@ -70,38 +85,112 @@ def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
     return pcm
 
 
-def _patch(
-    state: MediaState, row: Index, number: Slots, place: Index, present: Flags, heard: Flags, tick: int
-) -> tuple[Index, Pcm]:
-    """Frames that lack a slot or both, or come soon after such: gaps are filled; pauses stay silent."""
-    last = state.good[row]
-    state.faked_run[row[(last == number[:, 0] - 1) & (state.faked_at[row] < tick - 1)]] = 0
-    good = np.stack((last, np.where(present[:, 0], number[:, 0], last)), axis=1)
-    state.good[row] = np.where(present[:, 1], number[:, 1], good[:, 1])
+def _tend(state: MediaState, row: Index, number: Slots, present: Flags, heard: Flags, tick: int) -> tuple[Index, Pcm]:
+    """Rows that need more than their next two slots ``number``; ``present``: which of these there are, (A, 2) each."""
+    faked = _to_fake(state, row, number, present)
+    sounds = heard & ((present | faked).any(axis=1) | (state.held[row] > 0))
+    quiet = ~sounds
+    _move_on(state, row[quiet], number[quiet], present[quiet], faked[quiet], heard[quiet])
+    row = row[sounds]
+    tail, given = _recall(state, row, tick)
+    work = np.concatenate((given, np.zeros((row.size, MOST_SLOTS * SLOT), np.int16)), axis=1)
+    missing = FRAME - state.held[row]
+    takes = (missing + SLOT - 1) // SLOT
+    cut, add = _wanted(state, row, tick)
+    takes[cut] = MOST_SLOTS
+    fakes = np.zeros(row.size, np.bool_)
+    for part in range(MOST_SLOTS):
+        of = np.flatnonzero(takes > part)
+        if of.size:
+            fakes[of] |= _take(state, row[of], tail, work, of)
+    begin = GIVEN + MOST_SLOTS * SLOT - (state.held[row] + takes * SLOT)
+    work, begin = _scale(state, row, work, begin, cut & ~fakes, add & ~fakes, tick)
+    columns = begin[:, None] + np.arange(FRAME)
+    pcm = np.take_along_axis(work, columns, axis=1)
+    state.held[row] = work.shape[1] - FRAME - begin
+    state.tail[row], state.given[row] = tail, work[:, -GIVEN:]
+    state.tail_at[row] = tick
+    state.tended_at[row[fakes | (state.held[row] > 0)]] = tick
+    return row, pcm
+
+
+def _to_fake(state: MediaState, row: Index, number: Slots, present: Flags) -> Flags:
+    """Which of some slots ((A, N)) not ``present`` are to be made up: neither meant to be silent nor long gone."""
+    good = np.maximum.accumulate(np.where(present, number, state.good[row, None]), axis=1)
     run = number - good - 1
     meant = (state.quiet_from[row, None] <= number) & (number < state.quiet_to[row, None])
-    faked = ~present & ~meant & (run >= 0) & (run < conceal.FADE_SLOTS)
+    faked: Flags = ~present & ~meant & (run >= 0) & (run < conceal.FADE_SLOTS)
+    return faked
+
+
+def _count(state: MediaState, row: Index, number: Slots, present: Flags, faked: Flags) -> None:
+    """Enter slots ((A, N)) in the books."""
     known = number < state.end[row, None]
     state.concealed[row] += (faked & known).sum(axis=1)
     state.gap[row] += (faked & ~known).sum(axis=1)
+    state.good[row] = np.where(present, number, state.good[row, None]).max(axis=1)
 
-    some = np.flatnonzero((present | faked).any(axis=1) & heard)
-    row, present, faked = row[some], present[some], faked[some]
-    pcm = _decode(state, row, place[some]).reshape(-1, FRAME_SLOTS, SLOT)
-    pcm[~present] = 0
-    tail = _history(state, row, number[some, 0], tick)
-    for part in range(FRAME_SLOTS):
-        tail = _conceal(state, row, present[:, part], faked[:, part], tail, pcm[:, part])
-    state.tail[row] = tail
-    state.tail_at[row] = tick
-    state.faked_at[row[faked.any(axis=1)]] = tick
-    return row, pcm.reshape(-1, FRAME)
+
+def _move_on(state: MediaState, row: Index, number: Slots, present: Flags, faked: Flags, heard: Flags) -> None:
+    """Rows that give nothing away: there is nothing, or nobody may hear it. What is owed is settled at no cost."""
+    if not row.size:
+        return
+    _count(state, row, number, present, faked)
+    play, end = number[:, -1] + 1, state.end[row]
+    free = ~heard | (play >= end)
+    settled = np.maximum(play + state.owed[row] // SLOT, np.where(heard, end, 0))
+    state.play[row] = np.where(free, settled, play)
+    state.owed[row[free]] = 0
+    state.held[row] = 0
+
+
+def _recall(state: MediaState, row: Index, tick: int) -> tuple[Pcm, Pcm]:
+    """What came out of the slots before, (A, 480), and what was given away, with what is held at its end, (A, 400).
+
+    As kept since the last tick, else as far as the ring has it.
+    """
+    kept = state.tail_at[row] == tick - 1
+    tail, given = state.tail[row], state.given[row]
+    new = np.flatnonzero(~kept)
+    if new.size:
+        leg = row[new]
+        before = state.play[leg, None] + _BEFORE
+        place = leg[:, None] * SLOTS + before % SLOTS
+        pcm = _decode(state, leg, place).reshape(-1, _BEFORE.size, SLOT)
+        pcm[state.stamp.reshape(-1)[place] != before] = 0
+        tail[new] = pcm.reshape(-1, TAIL)
+        given[new] = tail[new, -GIVEN:]
+        state.held[leg] = 0
+        state.faked_run[leg[state.good[leg] == state.play[leg] - 1]] = 0
+    return tail, given
+
+
+def _take(state: MediaState, row: Index, tail: Pcm, work: Pcm, of: Index) -> Flags:
+    """The next slot of each row, to the end of ``tail[of]`` and ``work[of]``; (A,) whether it was made up.
+
+    A packet that is missing while the delay is too small is probably late: what is made up then does not take its
+    place.
+    """
+    number = state.play[row, None]
+    place = row[:, None] * SLOTS + number % SLOTS
+    present: Flags = state.stamp.reshape(-1)[place] == number
+    faked = _to_fake(state, row, number, present)
+    _count(state, row, number, present, faked)
+    waits = faked[:, 0] & (state.owed[row] <= -SLOT) & (number[:, 0] < state.end[row])
+    state.owed[row] += SLOT * waits
+    state.play[row] += ~waits
+    pcm = _decode(state, row, place)
+    pcm[~present[:, 0]] = 0
+    kept = _conceal(state, row, present[:, 0], faked[:, 0], tail[of], pcm)
+    tail[of] = np.concatenate((tail[of, SLOT:], kept), axis=1)
+    work[of] = np.concatenate((work[of, SLOT:], pcm), axis=1)
+    return faked[:, 0]
 
 
 def _conceal(state: MediaState, row: Index, present: Flags, faked: Flags, tail: Pcm, pcm: Pcm) -> Pcm:
     """Fill the ``faked`` slots of ``pcm`` ((A, 80)), and cross over to those ``present`` after a faked one.
 
-    ``tail`` is what was played so far; returns it with this slot, (A, 480): what was made up is not faded there.
+    Returns: this slot as the next should take it to be, (A, 80): what was made up is not faded there.
     """
     run = state.faked_run[row]
     kept = pcm.copy()
@@ -114,45 +203,48 @@ def _conceal(state: MediaState, row: Index, present: Flags, faked: Flags, tail: 
         pcm[made] = np.where(fill, faded, crossed)
         kept[made] = np.where(fill, ahead, crossed)
     state.faked_run[row] = np.where(faked, run + 1, 0)
-    return np.concatenate((tail[:, SLOT:], kept), axis=1)
+    return kept
 
 
-def _history(state: MediaState, row: Index, number: Slots, tick: int) -> Pcm:
-    """(A, 480) what was played before slot ``number``: as kept since the last gap, else as far as the ring has it."""
-    before = number[:, None] + _BEFORE
-    place = row[:, None] * SLOTS + before % SLOTS
-    pcm = _decode(state, row, place).reshape(-1, _BEFORE.size, SLOT)
-    pcm[state.stamp.reshape(-1)[place] != before] = 0
-    kept = (state.tail_at[row] == tick - 1)[:, None]
-    return np.where(kept, state.tail[row], pcm.reshape(-1, TAIL))
+def _wanted(state: MediaState, row: Index, tick: int) -> tuple[Flags, Flags]:
+    """Of which rows time is to be taken out in this tick, if it can be, and into which it is to be put."""
+    owed = state.owed[row]
+    may = state.held[row] < SLOT
+    turn = (row + tick) % _PACE[_urgency(owed)] == 0
+    ready = (state.stamp[row[:, None], (state.play[row, None] + _MOST) % SLOTS] == state.play[row, None] + _MOST).all(1)
+    return may & turn & ready & (owed >= _SHORTEST), may & ((row + tick) % 2 == 0) & (owed < 0)
 
 
-def _shrink(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int, rows: Index, pcm: Pcm) -> None:
-    """Once per window and row, give back delay that was never needed in it.
-
-    In silence all of the surplus goes at once; while there is sound, one slot, blended over in this frame.
-    """
-    due = np.flatnonzero((row + tick) % WINDOW == 0)
-    if not due.size:
-        return
-    row, whole, first = row[due], whole[due], first[due]
-    surplus = state.slack[row] - FRAME_SLOTS
-    state.slack[row] = FOREVER
-    ready = whole & (surplus > 0) & (surplus < SLOTS)
-    row, first, surplus = row[ready], first[ready], surplus[ready]
-    sounding = state.active[row]
-    cut = np.where(sounding, 1, surplus)
-    state.play[row] += cut
-    state.good[row] += np.where(sounding, 1, 0)
-    state.margin[row] = np.maximum(state.margin[row] - cut, FRAME_SLOTS)
-    _blend(state, row[sounding], first[sounding], rows, pcm)
+def _urgency(owed: Slots) -> Index:
+    return (owed >= _MUCH).astype(np.intp) + (owed >= _TOO_MUCH)
 
 
-def _blend(state: MediaState, row: Index, first: Slots, rows: Index, pcm: Pcm) -> None:
-    """Cross over, within this frame, to the sound one slot further on."""
-    number = first[:, None] + 1 + _HALVES
-    place = row[:, None] * SLOTS + number % SLOTS
-    later = _decode(state, row, place)
-    for sound, leg in zip(later, row, strict=True):
-        at = np.flatnonzero(rows == leg)
-        pcm[at] = np.rint(pcm[at] * (1 - _BLEND) + sound * _BLEND)
+def _alike(state: MediaState, row: Index, tick: int) -> NDArray[np.float32]:
+    """Likeness asked for: less when much is owed, little from those who do not speak, none from time to time."""
+    urgency = _urgency(state.owed[row])
+    alike = np.where(state.speaking[row], _ALIKE[urgency], _ALIKE[-1])
+    return np.where((row + tick) % _PATIENCE[urgency] == 0, np.float32(-1), alike)
+
+
+def _scale(
+    state: MediaState, row: Index, work: Pcm, begin: Index, cut: Flags, add: Flags, tick: int
+) -> tuple[Pcm, Index]:
+    """Pay what can be paid of what is owed."""
+    alike = _alike(state, row, tick)
+    if (of := np.flatnonzero(cut)).size:
+        done = timescale.shorten(work[of], begin[of], RATE, state.owed[row[of]], alike[of])
+        work[of], begin[of] = done.sound, begin[of] + done.by
+        state.owed[row[of]] -= done.by
+    if (of := np.flatnonzero(add)).size:
+        done = timescale.lengthen(work[of], begin[of], RATE, None, alike[of])
+        work[of], begin[of] = done.sound, begin[of] - done.by
+        held = work.shape[1] - FRAME - begin[of]
+        state.owed[row[of]] = np.minimum(state.owed[row[of]] + held // SLOT * SLOT, 0)
+    held = work.shape[1] - FRAME - begin
+    little = (held > 0) & (held < SLOT) & (state.owed[row] < _SHORTEST) & (state.owed[row] >= 0) & ~state.speaking[row]
+    if (of := np.flatnonzero(little)).size:
+        sound = work[of, -FRAME:].astype(np.float32)
+        of = of[np.einsum("as,as->a", sound, sound) < SPEECH_RMS**2 * FRAME]
+        work[of], begin[of] = timescale.skip(work[of], begin[of], held[of]), begin[of] + held[of]
+        state.owed[row[of]] = 0
+    return work, begin

@@ -22,6 +22,10 @@ SLOTS: Final = 64
 """J: slots of a row's ring, 640 ms. Even, so that a frame on an even slot never wraps."""
 TAIL: Final = 6 * SLOT
 """Samples of what was played that concealment looks back on, 60 ms."""
+GIVEN: Final = 5 * SLOT
+"""Samples of what was given away, and of what is ready to be, that time scaling works on."""
+BINS: Final = 64
+"""Of the histogram of how late packets are; as wide as the ring."""
 NEVER: Final = -(1 << 62)
 FOREVER: Final = 1 << 62
 
@@ -66,12 +70,17 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "margin": ((), np.int64, FRAME_SLOTS),
     "slack": ((), np.int64, FOREVER),
     "hold": ((), np.int64, 0),
+    "lateness": ((BINS,), np.int32, 0),
+    "unsteady": ((), np.bool_, 0),
+    "owed": ((), np.int64, 0),
+    "held": ((), np.int32, 0),
+    "given": ((GIVEN,), np.int16, 0),
     "quiet_from": ((), np.int64, NEVER),
     "quiet_to": ((), np.int64, NEVER),
     "good": ((), np.int64, NEVER),
     "gap": ((), np.int64, 0),
     "faked_run": ((), np.int64, 0),
-    "faked_at": ((), np.int64, NEVER),
+    "tended_at": ((), np.int64, NEVER),
     "tail_at": ((), np.int64, NEVER),
     "tail": ((TAIL,), np.int16, 0),
     "stamp": ((SLOTS,), np.int64, NEVER),
@@ -181,6 +190,16 @@ class MediaState:
     """Least number of slots left over after a tick, in the present window."""
     hold: NDArray[np.int64]
     """Slots of concealment still to be put in, so that the delay grows."""
+    lateness: NDArray[np.int32]
+    """(R, BINS) how many packets came how late: weights, by lateness in slots modulo BINS."""
+    unsteady: NDArray[np.bool_]
+    """Packets came unevenly, or it begins: the depth is to be looked at soon."""
+    owed: NDArray[np.int64]
+    """Samples that the buffer holds too much, negative: too few."""
+    held: NDArray[np.int32]
+    """Samples that were taken from the slots, and not yet given away."""
+    given: NDArray[np.int16]
+    """(R, 400) the last samples given away by tick ``tail_at``, then those held; kept only around gaps and joints."""
     quiet_from: NDArray[np.int64]
     quiet_to: NDArray[np.int64]
     """Slots the peer left out on purpose (comfort noise, silence suppression, keys): neither lost nor concealed."""
@@ -190,11 +209,11 @@ class MediaState:
     """Slots concealed in the present gap, until it is known whether it was loss or silence."""
     faked_run: NDArray[np.int64]
     """Slots made up just before the next one to be played."""
-    faked_at: NDArray[np.int64]
-    """Tick in which something was last made up."""
+    tended_at: NDArray[np.int64]
+    """Tick in which something was last made up, or time was scaled."""
     tail_at: NDArray[np.int64]
     tail: NDArray[np.int16]
-    """(R, 480) what was played up to tick ``tail_at``; kept only around gaps."""
+    """(R, 480) what came out of the slots up to tick ``tail_at``; kept only around gaps and joints."""
     stamp: NDArray[np.int64]
     """(R, J) slot number held by each place of the ring."""
     ring: NDArray[np.uint8]

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.media import level, playout
+from mixminus.media import depth, level, playout
 from mixminus.media.batch import DatagramBatch
 from mixminus.media.codecs import g711
-from mixminus.media.ingest import MAX_DELAY
+from mixminus.media.ingest import OVERFULL
 from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Index
 from mixminus.media.mix import LAWS, Layout
@@ -30,7 +30,6 @@ MOST_SAMPLES: Final = 1 << 22
 """Of all streams together in one stretch: a matter of memory."""
 PIECE: Final = 1 << 16
 """Samples worked on at a time: what stays in the cache."""
-_OVERFULL: Final = MAX_DELAY + FRAME_SLOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,13 @@ def is_regular(state: MediaState, heads: Heads, tick: int) -> bool:
         & (ahead == FRAME)
         & (state.newest[row] + FRAME_SLOTS == end)
         & (end >= play)
-        & (end + FRAME_SLOTS - play <= _OVERFULL)
+        & (end + FRAME_SLOTS - play <= OVERFULL)
         & (state.quiet_to[row] != FOREVER)
-        & (state.hold[row] == 0)
+        & (state.owed[row] == 0)
+        & ~state.unsteady[row]
         & (state.good[row] == play - 1)
         & (state.transit[row] == np.uint32(tick * FRAME & 0xFFFFFFFF) - heads.timestamp)
-        & (state.faked_at[row] < tick - playout.MEMORY)
+        & (state.tended_at[row] < tick - playout.MEMORY)
     )
     if not good.all():
         return False
@@ -100,13 +100,9 @@ def _waiting(state: MediaState, row: Index) -> tuple[NDArray[np.int64], Flags]:
 
 
 def most_ticks(state: MediaState, row: Index, tick: int, wanted: int) -> int:
-    """Ticks before one in which delay would be given back; the first is ``tick``."""
-    lag = state.end[row] - state.play[row]
-    slack = np.minimum(state.slack[row], lag)
-    due = (-(row + tick)) % playout.WINDOW
-    gives = (np.where(due == 0, state.slack[row], slack) - FRAME_SLOTS > 0) & (slack < SLOTS)
+    """Ticks before one in which something of the delay would be owed; the first is ``tick``."""
     limit = min(wanted, max(1, MOST_SAMPLES // (FRAME * max(1, row.size))))
-    return min(limit, int(due[gives].min(initial=limit)))
+    return depth.steady_ticks(state, row, tick, limit)
 
 
 def played(state: MediaState, heads: Heads, ticks: int) -> Pcm:
@@ -267,9 +263,7 @@ def encode(layout: Layout, mixes: Pcm, payload: Bytes) -> None:
 def go_on(state: MediaState, heads: Heads, ticks: int, tick: int) -> None:
     """The streams' state after ``ticks`` regular packets each; the first tick was ``tick``."""
     row, slots = heads.row, ticks * FRAME_SLOTS
-    lag = state.end[row] - state.play[row]
-    due = ((-(row + tick)) % playout.WINDOW) < ticks
-    state.slack[row] = np.where(due, lag, np.minimum(state.slack[row], lag))
+    depth.pass_ticks(state, row, tick, ticks)
     _keep_last(state, heads, ticks)
     _calm_down(state, row, ticks)
     for name in ("received", "expected"):

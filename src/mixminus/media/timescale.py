@@ -78,13 +78,18 @@ def lengthen(
     return _scale(sound, begin, rate, -1, most, alike)
 
 
+def skip(sound: Pcm, begin: Index, by: Index) -> Pcm:
+    """Take out just ``by`` ((A,), 1 or more) samples at column ``begin``, alike or not: for what is quiet."""
+    return _join(sound, begin, by, np.zeros(len(sound), np.float32))
+
+
 def _scale(sound: Pcm, begin: Index, rate: int, way: int, most: Index | int | None, alike: Floats | float) -> Scaled:
     if rate % _COARSE:
         raise ValueError(f"rate {rate}: must be a multiple of {_COARSE} Hz")
     longest = rate * LONGEST_MS // 1000
     limit = np.broadcast_to(np.asarray(longest if most is None else most), begin.shape)
     lag, likeness = best_lag(sound, begin, rate, way, limit)
-    good = (likeness >= alike) & (limit >= round(rate * SHORTEST_MS / 1000))
+    good = (likeness >= alike) & (lag <= limit) & (lag > 0)
     made = np.flatnonzero(good)
     scaled = sound.copy()
     if made.size:
