@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
-from mixminus.media import ingest, level, playout, protocol, stretch
+from mixminus.media import ingest, level, playout, protocol, stretch, stretch_mix
 from mixminus.media.agc import GainControl
 from mixminus.media.bands import Bands
 from mixminus.media.batch import DatagramBatch, PacketBatch
@@ -26,6 +26,7 @@ from mixminus.media.prompt import LoadPrompt, Players
 from mixminus.media.reports import Datagram, Reports
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
 from mixminus.media.streams import Run, on_this_thread
+from mixminus.media.stretch_mix import Sources
 from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
 from mixminus.media.wideband import Receivers, Sound
 from mixminus.rtp.packet import parse_headers
@@ -96,6 +97,8 @@ class Engine:
         self._capacity = state.capacity
         self._events: list[protocol.Event] = []
         self._tick = 0
+        self._sound = np.empty(0, np.int16)
+        """Room for the sounds of one stretch."""
         self._strangers = 0
         self._malformed = 0
         self._plan = build_plan(state.room, state.talk, state.hear)
@@ -172,35 +175,52 @@ class Engine:
         return stretch.Heads(known.row, known.sequence, known.timestamp, known.ssrc, sound)
 
     def _go(self, heads: stretch.Heads, most: int, now_ns: int) -> stretch.Sent | None:
-        state, tick = self._state, self._tick + 1
-        pcm = stretch.played(state, heads, most)
+        state = self._state
         heard = np.flatnonzero(state.talk[heads.row] != 0)
         rows = heads.row[heard]
         if np.setdiff1d(np.flatnonzero(state.speaking), rows).size:
             return None
-        sounds = (pcm if heard.size == len(pcm) else pcm[heard]).reshape(heard.size, most, FRAME)
-        judged = stretch.judge(state, rows, sounds)
+        size = (rows.size + self._players.sounding) * most * FRAME
+        if self._sound.size < size:
+            self._sound = np.empty(size, np.int16)
+        sound = self._sound[:size].reshape(-1, most * FRAME)
+        judged = stretch.listen(state, heads, heard, most, sound[: rows.size])
         ticks = stretch.quiet_ticks(state, rows, judged.loud)
         if not ticks:
             return None
         if self._limiter.turned_down or self._may_be_loud(rows, judged.peak[:, :ticks].max(axis=1)):
             ticks = stretch.alike_ticks(judged.active[:, :ticks])
-        sounds, active = sounds[:, :ticks], judged.active[:, :ticks]
+        players = self._players.coming(ticks, sound[rows.size :])
+        plays = np.ones((players.size, ticks), np.bool_)
+        source = Sources(
+            np.concatenate((rows, players)),
+            sound[:, : ticks * FRAME],
+            np.concatenate((judged.active[:, :ticks], plays)),
+        )
+        source.silence()
+        sounding = np.zeros(state.capacity, np.bool_)
+        sounding[source.row] = source.active.any(axis=1)
+        layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
+        self._limiter.follow(self._plan, layout)
+        sums, payload = stretch_mix.mix(layout, source, state.capacity, self._limiter)
         stretch.count_speech(state, rows, judged.loud[:, :ticks])
+        state.hangover[rows] = judged.hangover[:, ticks - 1]
+        self._pass(heads, source, now_ns)
+        self._taps.record_stretch(self._plan, layout, sums, source, now_ns)
+        return stretch.Sent(ticks, self._packetiser.batch, payload, layout.payload)
+
+    def _pass(self, heads: stretch.Heads, source: Sources, now_ns: int) -> None:
+        """Bring everything but the recordings to the state after the ticks of ``source``."""
+        state, tick, ticks = self._state, self._tick + 1, source.active.shape[1]
         stretch.go_on(state, heads, ticks, tick)
         state.active[:] = False
-        state.hangover[rows], state.active[rows] = judged.hangover[:, ticks - 1], active[:, -1]
-        state.frame[rows] = sounds[:, -1]
-        players, played = self._players.play_ticks(ticks)
-        state.frame[players] = played[:, -FRAME:]
-        gated = (sounds if active.all() else sounds * active[:, :, None]).reshape(rows.size, -1)
-        source = stretch.Sources(
-            np.concatenate((rows, players)), np.concatenate((gated, played)) if players.size else gated
-        )
+        state.active[source.row] = source.active[:, -1]
+        state.frame[source.row] = source.sound[:, -FRAME:]
+        self._players.skip(ticks)
         self._tick += ticks
         for passed in self._reports.turns(tick, ticks):
             self._events += self._reports.turn(tick + passed, now_ns + passed * TICK_NS)
-        return self._send(source, np.concatenate((active.any(axis=1), np.ones(players.size, np.bool_))), now_ns, ticks)
+        self._packetiser.skip(ticks)
 
     def _may_be_loud(self, row: NDArray[np.intp], peak: NDArray[np.int32]) -> bool:
         """Whether the limiter may have to do with these sources (N,) and what is played, together."""
@@ -210,16 +230,6 @@ class Engine:
         loudest[player] = loudest_played
         plan = self._plan
         return bool((np.bincount(plan.bus, loudest[plan.source]) > MOST).any())
-
-    def _send(self, source: stretch.Sources, ever: NDArray[np.bool_], now_ns: int, ticks: int) -> stretch.Sent:
-        sounding = np.zeros(self._state.capacity, np.bool_)
-        sounding[source.row] = ever
-        layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
-        self._limiter.follow(self._plan, layout)
-        mixes, payload = stretch.mix(layout, source, self._state.capacity, self._limiter)
-        self._taps.record_stretch(self._plan, layout, mixes, now_ns)
-        self._packetiser.skip(ticks)
-        return stretch.Sent(ticks, self._packetiser.batch, payload, layout.payload)
 
     def events(self) -> list[protocol.Event]:
         """What happened since the last call, in order."""

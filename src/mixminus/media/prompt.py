@@ -106,20 +106,31 @@ class Players:
         ends = [int((c.length - c.at.max() - 1) // FRAME) for c in self._clips.values() if not c.loop and c.row.size]
         return min(ends, default=1 << 30)
 
-    def play_ticks(self, ticks: int) -> tuple[NDArray[np.intp], Pcm]:
-        """Many ticks as :meth:`play`, within :meth:`ticks_left`; rows that sound, (N,), and their (N, ticks * S)."""
-        rows, sounds = [np.zeros(0, np.intp)], [np.zeros((0, ticks * FRAME), np.int16)]
+    @property
+    def sounding(self) -> int:
+        """Players of a sound, those of silence left out."""
+        return sum(clip.row.size for clip in self._clips.values() if clip.windows is not None)
+
+    def coming(self, ticks: int, out: Pcm) -> NDArray[np.intp]:
+        """What :meth:`play` would give in so many ticks, within :meth:`ticks_left`: the rows that sound, (N,); their
+        samples go to the begin of each row of ``out``, (N, at least ticks * S).
+        """
+        rows, done = [np.zeros(0, np.intp)], 0
         for clip in self._clips.values():
-            at = clip.at[:, None] + FRAME * np.arange(ticks)
-            at = at % clip.length if clip.loop else at
             if clip.windows is not None:
+                at = clip.at[:, None] + FRAME * np.arange(ticks)
+                at = at % clip.length if clip.loop else at
                 rows.append(clip.row)
-                sounds.append(clip.windows[at].reshape(clip.row.size, -1))
-                self._state.active[clip.row] = True
+                out[done : done + clip.row.size, : ticks * FRAME] = clip.windows[at].reshape(clip.row.size, -1)
+                done += clip.row.size
+        return np.concatenate(rows)
+
+    def skip(self, ticks: int) -> None:
+        """So many ticks were played in another way."""
+        for clip in self._clips.values():
             clip.at += FRAME * ticks
             if clip.loop:
                 clip.at %= clip.length
-        return np.concatenate(rows), np.concatenate(sounds)
 
     def _make(self, key: _Key) -> _Clip:
         length = tone.silence_samples(key.source)

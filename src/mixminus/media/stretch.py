@@ -17,9 +17,8 @@ from mixminus.media import depth, level, playout
 from mixminus.media.batch import DatagramBatch
 from mixminus.media.codecs import g711
 from mixminus.media.ingest import OVERFULL
-from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Index
-from mixminus.media.mix import LAWS, Layout
+from mixminus.media.mix import LAWS
 from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, MediaState
 
 Pcm = NDArray[np.int16]
@@ -42,14 +41,6 @@ class Heads:
     ssrc: NDArray[np.uint32]
     sound: Bytes
     """(P, K * S) payload."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Everything that may be mixed: rows (N,), and their samples (N, K * S), zero where they are not active."""
-
-    row: Index
-    sound: Pcm
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,50 +96,59 @@ def most_ticks(state: MediaState, row: Index, tick: int, wanted: int) -> int:
     return depth.steady_ticks(state, row, tick, limit)
 
 
-def played(state: MediaState, heads: Heads, ticks: int) -> Pcm:
-    """(P, ticks * S) samples that are played: what waits in the ring, then what comes."""
-    row, size = heads.row, ticks * FRAME
-    lag = (state.end[row] - state.play[row]) * SLOT
-    codes = np.empty((row.size, size), np.uint8)
-    for delay in np.unique(lag).tolist():
-        of = np.flatnonzero(lag == delay)
-        if delay:
-            number = state.play[row[of], None] + np.arange(delay // SLOT)
-            before = state.ring[row[of, None], number % SLOTS].reshape(of.size, delay)
-            codes[of, : min(delay, size)] = before[:, :size]
-        codes[of, delay:] = heads.sound[of, : max(0, size - delay)]
-    pcm = np.empty(codes.shape, np.int16)
-    law = state.law[row]
-    for one in LAWS:
-        of = np.flatnonzero(law == one)
-        if of.size == row.size:
-            return g711.decode(one, codes)
-        if of.size:
-            pcm[of] = g711.decode(one, codes[of])
-    return pcm
-
-
 @dataclass(slots=True)
 class Judged:
     """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud, peaks."""
 
     active: Flags
     hangover: NDArray[np.int16]
-    loud: NDArray[np.bool_]
+    loud: Flags
     peak: NDArray[np.int32]
 
 
-def judge(state: MediaState, row: Index, pcm: Pcm) -> Judged:
-    """The voice gate over all ticks; ``pcm`` (H, K, S)."""
-    peak = np.empty(pcm.shape[:2], np.int32)
-    loud = np.empty(pcm.shape[:2], np.bool_)
-    rows = max(1, PIECE // max(1, pcm.shape[1] * FRAME))
+def listen(state: MediaState, heads: Heads, heard: Index, ticks: int, pcm: Pcm) -> Judged:
+    """Fill ``pcm`` (H, K * S) with what streams ``heard`` (H,) play, and judge it by the voice gate over all ticks."""
+    row = heads.row[heard]
+    peak = np.empty((row.size, ticks), np.int32)
+    loud = np.empty((row.size, ticks), np.bool_)
+    rows = max(1, PIECE // (ticks * FRAME))
     for begin in range(0, row.size, rows):
         part = slice(begin, begin + rows)
-        np.maximum(pcm[part].max(axis=2), np.negative(pcm[part].min(axis=2), dtype=np.int32), out=peak[part])
-        sound = pcm[part].astype(np.float32)
+        _decode(state, row[part], _played(state, heads, heard[part], ticks), pcm[part])
+        frames = pcm[part].reshape(-1, ticks, FRAME)
+        np.maximum(frames.max(axis=2), np.negative(frames.min(axis=2), dtype=np.int32), out=peak[part])
+        sound = frames.astype(np.float32)
         np.greater(np.einsum("hks,hks->hk", sound, sound), level.SPEECH_RMS**2 * FRAME, out=loud[part])
-    ticks = np.arange(pcm.shape[1])
+    return _gate(state, row, peak, loud)
+
+
+def _played(state: MediaState, heads: Heads, at: Index, ticks: int) -> Bytes:
+    """(N, ticks * S) payload of streams ``at``: what waits in the ring, then what comes."""
+    row, size = heads.row[at], ticks * FRAME
+    lag = (state.end[row] - state.play[row]) * SLOT
+    codes = np.empty((row.size, size), np.uint8)
+    for delay in set(lag.tolist()):
+        of = np.flatnonzero(lag == delay)
+        if delay:
+            number = state.play[row[of], None] + np.arange(delay // SLOT)
+            before = state.ring[row[of, None], number % SLOTS].reshape(of.size, delay)
+            codes[of, : min(delay, size)] = before[:, :size]
+        codes[of, delay:] = heads.sound[at[of], : max(0, size - delay)]
+    return codes
+
+
+def _decode(state: MediaState, row: Index, codes: Bytes, out: Pcm) -> None:
+    law = state.law[row]
+    for one in LAWS:
+        of = np.flatnonzero(law == one)
+        if of.size == row.size:
+            g711.decode(one, codes, out)
+        elif of.size:
+            out[of] = g711.decode(one, codes[of])
+
+
+def _gate(state: MediaState, row: Index, peak: NDArray[np.int32], loud: Flags) -> Judged:
+    ticks = np.arange(peak.shape[1])
     last = np.maximum.accumulate(np.where(peak > level.GATE_PEAK, ticks, -1), axis=1)
     kept = np.maximum(state.hangover[row, None].astype(np.int64) - 1 - ticks, 0)
     hangover = np.where(last >= 0, np.maximum(level.HANGOVER - (ticks - last), 0), kept)
@@ -211,53 +211,6 @@ def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
             still = 0 if on else min(still + 1, level.STOP_TICKS)
         rise[row[at]], quiet[row[at]] = up, still
     state.loud[:], state.quiet[:] = rise, quiet
-
-
-def mix(layout: Layout, source: Sources, capacity: int, limiter: Limiter) -> tuple[Pcm, Bytes]:
-    """(sums, K * S): every sum; and the payloads of sums and of sums less an own sound, as of :func:`encode`."""
-    size = source.sound.shape[1]
-    place = np.zeros(capacity, np.intp)
-    place[source.row] = np.arange(source.row.size)
-    sums = np.empty((layout.sums, size), np.int16)
-    payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
-    width = max(1, PIECE // max(1, layout.mixes) // FRAME) * FRAME
-    for begin in range(0, size, width):
-        part = slice(begin, begin + width)
-        total = _mix(layout, source.sound[:, part], place)
-        mixes = np.empty(total.shape, np.int16)
-        limiter.finish_ticks(total, np.arange(layout.mixes), mixes)
-        sums[:, part] = mixes[: layout.sums]
-        encode(layout, mixes, payload[:, part])
-    limiter.settle()
-    return sums, payload
-
-
-def _mix(layout: Layout, frame: Pcm, place: Index) -> NDArray[np.int32]:
-    """(mixes, W)."""
-    total = np.empty((layout.mixes, frame.shape[1]), np.int32)
-    for at, rows in enumerate(layout.crowds):
-        np.sum(frame[place[rows]], axis=0, dtype=np.int32, out=total[at])
-    base = len(layout.crowds)
-    for rank, rows in enumerate(layout.ranks):
-        if rank == 0:
-            total[base : base + rows.size] = frame[place[rows]]
-        else:
-            total[base : base + rows.size] += frame[place[rows]]
-    np.take(total, layout.own_sum, axis=0, out=total[layout.sums :])
-    total[layout.sums :] -= frame[place[layout.own_row]]
-    return total
-
-
-def encode(layout: Layout, mixes: Pcm, payload: Bytes) -> None:
-    """(Q, W): the silences of the laws, then every mix in every law in which it is needed."""
-    for at, law in enumerate(LAWS):
-        payload[at] = g711.SILENCE[law]
-    done = len(LAWS)
-    for law, needed in layout.encode:
-        first, end = int(needed[0]), int(needed[-1]) + 1
-        wanted = mixes[first:end] if end - first == needed.size else mixes.take(needed, axis=0)
-        payload[done : done + needed.size] = g711.encode(law, wanted)
-        done += needed.size
 
 
 def go_on(state: MediaState, heads: Heads, ticks: int, tick: int) -> None:

@@ -14,6 +14,7 @@ from mixminus.media.matrix import Index, Plan
 from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
 from mixminus.media.state import TICK_NS, MediaState
+from mixminus.media.stretch_mix import Sources
 from mixminus.media.tracks import HEARD, OWN, Note, Sounds, Track, Tracks
 
 Pcm = NDArray[np.int16]
@@ -173,18 +174,20 @@ class Taps:
         """Whether :meth:`record_stretch` may stand for :meth:`record` as long as nothing changes."""
         return not self._of_leg.any() and self._tracks.steady(plan, self._running)
 
-    def record_stretch(self, plan: Plan, layout: Layout, mix: Pcm, now_ns: int) -> None:
-        """Many ticks as :meth:`record`: ``mix`` (mixes, K * S); ``now_ns`` is the first of K ticks."""
-        size = self._size
-        ticks = mix.shape[1] // size
+    def record_stretch(self, plan: Plan, layout: Layout, sums: Pcm, source: Sources, now_ns: int) -> None:
+        """Many ticks as :meth:`record`: ``sums`` (U, K * S) and what they are made of; ``now_ns`` is the first of K
+        ticks.
+        """
+        ticks = sums.shape[1] // self._size
         at = np.flatnonzero(self._running)
-        for place, source in zip(at.tolist(), sums_of(plan, layout, self._row[at]).tolist(), strict=True):
+        for place, number in zip(at.tolist(), sums_of(plan, layout, self._row[at]).tolist(), strict=True):
             done = 0
             while done < ticks:
                 fill = int(self._fill[place])
                 count = min(int(self._limit[place]) - fill, ticks - done)
-                sound = mix[source, done * size : (done + count) * size] if source >= 0 else np.int16(0)
-                self._block[place, fill : fill + count].reshape(-1)[:] = sound
+                columns = slice(done * self._size, (done + count) * self._size)
+                self._block[place, fill : fill + count].reshape(-1)[:] = sums[number, columns] if number >= 0 else 0
+                self._tracks.add_ticks(place, fill, source, done, count)
                 self._fill[place] += count
                 done += count
                 if self._fill[place] >= self._limit[place]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mixminus.media.level import START_TICKS, STOP_TICKS
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.state import LEG, MediaState
+from mixminus.media.stretch_mix import Sources
 
 Pcm = NDArray[np.int16]
 
@@ -160,15 +161,33 @@ class Tracks:
             self._lost(on, fill)
 
     def steady(self, plan: Plan, running: NDArray[np.bool_]) -> bool:
-        """Whether :meth:`record` would find nothing to keep and nothing to note as long as nothing changes."""
+        """Whether :meth:`record` would find nothing to note as long as nothing changes."""
         if not self._noted:
             return True
         pairs, state = self._pairs, self._state
-        if plan is not self._plan or any(self._slots.values()) or self._fixed:
+        if plan is not self._plan or self._fixed:
             return False
         on = running[pairs.place]
         known = (state.speaking[pairs.source] == pairs.spoke) | ~on
         return bool(known.all() and np.array_equal(state.concealed[pairs.source], pairs.concealed))
+
+    def add_ticks(self, place: int, fill: int, source: Sources, first: int, ticks: int) -> None:
+        """The samples of so many :meth:`record` while :meth:`steady`: ``first`` and on of ``source``, which the tap has
+        from tick ``fill`` of its block on.
+        """
+        if not self._slots.get(place):
+            return
+        pairs, frame = self._pairs, self._frame
+        known = {int(row): at for at, row in enumerate(source.row.tolist())}
+        for index in np.flatnonzero((pairs.place == place) & (pairs.slot >= 0)).tolist():
+            at, slot = known.get(int(pairs.source[index]), -1), int(pairs.slot[index])
+            if at < 0 or not source.active[at, first : first + ticks].any():
+                continue
+            bank = self._bank[slot, fill : fill + ticks].reshape(-1)
+            sound = source.sound[at, first * frame : (first + ticks) * frame]
+            leg = self._state.kind[source.row[at]] == LEG
+            bank[:] = sound if leg else np.clip(bank.astype(np.int32) + sound, _LEAST, _MOST)
+            self._sounded[slot] = True
 
     def pass_ticks(self, ticks: int) -> None:
         """In place of so many :meth:`record` while :meth:`steady`."""

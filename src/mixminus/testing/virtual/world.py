@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -39,6 +40,13 @@ class NotReached(AssertionError):
     """What was waited for did not happen in the time given."""
 
 
+class WorldBroken(RuntimeError):
+    """The world itself has failed, for the reason given as cause: a defect of mixminus, not of the test."""
+
+    def __init__(self) -> None:
+        super().__init__("the world in virtual time has broken; see the error above")
+
+
 class World:
     """Everything of one test. All methods may be called from any thread but the world's own.
 
@@ -63,6 +71,7 @@ class World:
         self._data, self._given, self._settings = data, given, settings
         self._loop = VirtualLoop(ManualClock(wall=BEGIN))
         self._thread = threading.Thread(target=self._run, name="mixminus", daemon=True)
+        self._broken: Future[None] = Future()
         self._closing: list[Callable[[], None]] = []
         self._client: Any = None
         self.bases: list[str] = []
@@ -100,7 +109,10 @@ class World:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        try:
+            self._loop.run_forever()
+        except BaseException as error:  # noqa: BLE001 - raised again for whoever waits for the world
+            self._broken.set_exception(error)
 
     async def _start(self) -> None:
         self.app = CallbackSink()
@@ -128,7 +140,8 @@ class World:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _end_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if not self._broken.done():
+            self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
 
@@ -148,7 +161,14 @@ class World:
             await self._loop.at_rest()
             return value
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(REAL_LIMIT)
+        if self._broken.done():
+            raise WorldBroken from self._broken.exception()
+        future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        either: list[Future[Any]] = [future, self._broken]
+        done, _ = wait(either, REAL_LIMIT, FIRST_COMPLETED)
+        if self._broken in done:
+            raise WorldBroken from self._broken.exception()
+        return future.result(0)
 
     # -- time
 

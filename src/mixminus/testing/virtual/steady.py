@@ -1,0 +1,120 @@
+"""Phones that just go on saying what they say: their packets as arrays, for as many ticks as one likes.
+
+What is sent and heard meanwhile is kept here, and brought to the phones when somebody looks at them or tells them
+something: most are looked at once, at the end, and some hundred phones are then not touched hundreds of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mixminus.media.batch import ADDRESS_BYTES, Bytes, PacketBatch
+from mixminus.media.matrix import Index
+from mixminus.media.state import FOREVER
+from mixminus.media.stretch import Sent
+from mixminus.testing.sources import FRAME
+
+if TYPE_CHECKING:
+    from mixminus.testing.virtual.bank import BankAudio
+
+MOST_TICKS: Final = 250
+"""Of one stretch: within it no leg may have its turn to report twice."""
+
+
+@dataclass(slots=True)
+class Voice:
+    """``codes`` from ``at`` on are what comes next; round and round if there is a ``period``, with which they begin."""
+
+    codes: Bytes
+    at: int
+    period: int = 0
+
+    def take(self, samples: int) -> Bytes:
+        """The next ones, (samples,), a view."""
+        found = self.codes[self.at : self.at + samples]
+        self.at += samples
+        if self.period:
+            self.at %= self.period
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One stretch: what was sent, (Q, K * S), and which of it to whom."""
+
+    first_ns: int
+    payload: Bytes
+    payload_row: Index
+
+
+class Steady:
+    """``talking``: everybody who sends, none of whom does anything but go on; ``ports``: local port → its index."""
+
+    def __init__(self, talking: Sequence[BankAudio], ports: Mapping[int, int]) -> None:
+        self._talking = talking
+        self._voices = [audio.voice() for audio in talking]
+        """As they are at the end of the last page."""
+        self._settled = [replace(voice) for voice in self._voices]
+        """As they were when everybody was brought up to date."""
+        self._sound: Bytes = np.empty((len(talking), 0), np.uint8)
+        self._head = np.array([audio.head(ports) for audio in talking], np.int64).reshape(-1, 5)
+        self._address = np.array([audio.raw for audio in talking], np.uint8).reshape(-1, ADDRESS_BYTES)
+        self._hearers: list[tuple[int, BankAudio]] | None = None
+        self._pages: list[_Page] = []
+        self._batch = PacketBatch(max(1, len(talking)))
+        self._batch.address[: len(talking)] = self._address
+        self.left = min((audio.frames_left for audio in talking), default=FOREVER)
+        """Frames for which nothing that is said comes to an end."""
+
+    def sound(self, ticks: int) -> Bytes:
+        """(P, ticks * S), what comes next; valid until it is asked for again."""
+        if self._sound.shape[1] < ticks * FRAME:
+            self._sound = np.empty((len(self._talking), ticks * FRAME), np.uint8)
+        sound = self._sound[:, : ticks * FRAME]
+        for voice, out in zip(self._voices, sound, strict=True):
+            out[:] = voice.codes[voice.at : voice.at + out.size]
+        return sound
+
+    def packets(self, sound: Bytes) -> PacketBatch:
+        """The next packet of each, with the begin of its ``sound`` (RFC 3550 §5.1)."""
+        count, batch, head = len(self._talking), self._batch, self._head
+        batch.data[:count, 0] = 0x80
+        batch.data[:count, 1] = head[:, 0]
+        batch.data[:count, 2:4] = head[:, 1].astype(">u2").view(np.uint8).reshape(count, 2)
+        batch.data[:count, 4:12] = head[:, 2:4].astype(">u4").view(np.uint8).reshape(count, 8)
+        batch.data[:count, 12 : 12 + FRAME] = sound[:, :FRAME]
+        batch.length[:count] = 12 + FRAME
+        batch.port[:count] = head[:, 4]
+        batch.count = count
+        return batch
+
+    def went(self, first_ns: int, sent: Sent, by_address: Mapping[bytes, BankAudio]) -> None:
+        """What comes next was sent, from ``first_ns`` on, and ``sent`` came back."""
+        size = sent.ticks * FRAME
+        if self._hearers is None:
+            raw = sent.batch.address[: sent.payload_row.size]
+            found = ((index, by_address.get(address.tobytes())) for index, address in enumerate(raw))
+            self._hearers = [(index, audio) for index, audio in found if audio is not None]
+        self._pages.append(_Page(first_ns, np.ascontiguousarray(sent.payload), sent.payload_row))
+        for voice in self._voices:
+            voice.take(size)
+        self._head[:, 1] = (self._head[:, 1] + sent.ticks) % (1 << 16)
+        self._head[:, 2] = (self._head[:, 2] + size) % (1 << 32)
+        self.left -= sent.ticks
+
+    def settle(self) -> None:
+        """Bring everybody up to date."""
+        if not self._pages:
+            return
+        pages, self._pages = self._pages, []
+        voices, self._settled = self._settled, [replace(voice) for voice in self._voices]
+        starts = [page.first_ns for page in pages]
+        sizes = [page.payload.shape[1] for page in pages]
+        for voice, audio in zip(voices, self._talking, strict=True):
+            audio.skip(sum(sizes) // FRAME, starts, [voice.take(size) for size in sizes])
+        for index, audio in self._hearers or ():
+            audio.hears(starts, [page.payload[page.payload_row[index]] for page in pages])
