@@ -34,7 +34,7 @@ SHELLS = frozenset(
     {
         # media: sockets, the clock, the process and its client
         "media/aside", "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop",
-        "media/ports", "media/sharing", "media/spool",
+        "media/carrying", "media/ports", "media/sharing", "media/spool",
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/switchboard", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings",

@@ -470,7 +470,8 @@ async def test_a_recording_of_a_leg_follows_it_and_is_one_recording(two: Scene, 
     assert len(gaps) <= 1
     assert sum(gaps) < 8000  # under a second, typically 0.1
     assert client._roster.legs(0) + client._roster.legs(1) == 3
-    assert not client._carried
+    assert not client._carrier._between
+    assert not len(client._carrier._taps)
 
 
 async def test_a_full_worker_takes_no_legs_from_others(two: Scene) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -20,8 +19,8 @@ from mixminus.clock import Clock, SystemClock
 from mixminus.errors import MediaError, Overloaded
 from mixminus.media.admission import Gate
 from mixminus.media.batch import parse_host
+from mixminus.media.carrying import TapCarrier
 from mixminus.media.endpoint import Spawn, WorkerEndpoint, spawn_worker
-from mixminus.media.leg_taps import LegTaps
 from mixminus.media.mirror import Mirror
 from mixminus.media.ports import open_pools, raise_file_limit
 from mixminus.media.protocol import (
@@ -45,7 +44,6 @@ from mixminus.media.protocol import (
     Stats,
     StopPlay,
     StopTap,
-    TapClosed,
     TapFailed,
     UpdateLeg,
 )
@@ -69,13 +67,6 @@ class MediaCounters:
     """Legs that went from one worker to another."""
     failed_callbacks: int = 0
     """Events and losses whose receiver raised; the exception is logged."""
-
-
-class _Waiting(NamedTuple):
-    """Told to a tap that is between two workers."""
-
-    command: PauseTap | ResumeTap | StopTap
-    answer: asyncio.Future[Stats | None]
 
 
 class MediaClient:
@@ -115,9 +106,13 @@ class MediaClient:
         self._homes: dict[str, int] = {}
         """Leg → the worker whose port it has, wherever the leg itself is by now."""
         self._steering = Steering({}, ())
-        self._leg_taps = LegTaps()
-        self._carried: dict[str, list[_Waiting]] = {}
-        """Taps between two workers, and what they were told meanwhile."""
+        self._carrier = TapCarrier(
+            self._intended.legs,
+            worker_of=lambda tap: self._handles[self._roster.worker_of("tap", tap)],
+            put=self._put_tap,
+            drop=lambda tap: self._roster.drop("tap", tap),
+            failed=self._tap_failed,
+        )
         self._secret = b""
         self.counters = MediaCounters()
 
@@ -223,8 +218,9 @@ class MediaClient:
         self._refuse_when_stopped()
         if isinstance(command, StopPlay) and not self._roster.has("player", command.player):
             return _done()
-        if isinstance(command, PauseTap | ResumeTap | StopTap) and command.tap in self._carried:
-            return self._tell_later(command, timeout)
+        if isinstance(command, PauseTap | ResumeTap | StopTap) and self._carrier.is_between(command.tap):
+            handle = self._handles[self._roster.worker_of("tap", command.tap)]
+            return self._answer(handle, self._carrier.tell_later(command), timeout)
         if isinstance(command, OpenLeg):
             command = self._named(command)
         before = self._handles[self._roster.worker_of("leg", command.leg)] if isinstance(command, MoveLeg) else None
@@ -339,9 +335,7 @@ class MediaClient:
 
     def _intend(self, command: Command, handle: WorkerEndpoint, answer: asyncio.Future[Stats | None]) -> None:
         """Remember what is asked for a leg; should the worker refuse, what it has is what counts."""
-        self._leg_taps.sent(command)
-        if isinstance(command, StartTap) and command.leg:
-            answer.add_done_callback(lambda done: self._leg_taps.refused(command) if done.exception() else None)
+        self._carrier.sent(command, answer)
         if not isinstance(command, OpenLeg | UpdateLeg | MoveLeg | SetHearing | SetGainControl):
             return
         known = isinstance(command, OpenLeg | SetHearing) or command.leg in self._intended.legs
@@ -362,54 +356,20 @@ class MediaClient:
             raise MediaError(f"leg {leg} is not open")
         self._intended.accepted(command)
         self._steering.put(self._intended.legs[leg], new.index, self._intended.latched.get(leg))
-        for tap in self._leg_taps.of(leg):
-            if tap not in self._carried:
-                self._carry(tap, old)
+        self._carrier.leave(leg, old)
         old.submit(CloseLeg(leg, elsewhere=True))
         self.counters.crossings += 1
         return new.submit(self._intended.leg_now(leg))
 
-    def _tell_later(self, command: PauseTap | ResumeTap | StopTap, timeout: float) -> Awaitable[Stats | None]:
-        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
-        self._carried[command.tap].append(waiting)
-        return self._answer(self._handles[self._roster.worker_of("tap", command.tap)], waiting.answer, timeout)
-
-    def _carry(self, tap: str, old: WorkerEndpoint) -> None:
-        """A tap follows its leg: its worker leaves the spool, then the other begins a segment of its own there."""
-        self._carried[tap] = []
-
-        def refused(done: asyncio.Future[Stats | None]) -> None:
-            if done.exception() and tap in self._carried:
-                for waiting in self._carried.pop(tap):
-                    _pass_on(old.submit(waiting.command), waiting.answer)
-
-        old.submit(StopTap(tap, elsewhere=True)).add_done_callback(refused)
-
-    def _carry_on(self, tap: str) -> None:
-        """A tap has left its old worker: open it where its leg is now, and tell it what it was told meanwhile."""
-        start = self._leg_taps.again(tap, self._intended.legs)
+    def _put_tap(self, tap: str, room: str) -> WorkerEndpoint:
+        """A tap is in this room now, which may be on another worker."""
         self._roster.drop("tap", tap)
-        handle = self._handles[self.place(start.room)]
-        self._roster.put("tap", tap, start.room)
-        opened = handle.submit(start)
-        opened.add_done_callback(lambda done: self._not_carried(start, done.exception()))
-        for waiting in self._carried.pop(tap):
-            self._leg_taps.sent(waiting.command)
-            _pass_on(handle.submit(waiting.command), waiting.answer)
+        handle = self._handles[self.place(room)]
+        self._roster.put("tap", tap, room)
+        return handle
 
-    def _not_carried(self, tap: StartTap, error: BaseException | None) -> None:
-        if error is not None:
-            now_ns = self._clock.now().monotonic_ns
-            self._event(TapFailed(tap=tap.tap, reason=str(error), samples=0, at_ns=now_ns))
-
-    def _lost_on_the_way(self, event: TapFailed) -> None:
-        """The spool failed while its old worker closed it. There is nothing left that could be paused or stopped."""
-        for waiting in self._carried.pop(event.tap):
-            waiting.answer.set_result(None)
-            if isinstance(waiting.command, StopTap):
-                self._roster.drop("tap", event.tap)
-        if self._roster.has("tap", event.tap):
-            self._handles[self._roster.worker_of("tap", event.tap)].mirror.fail(self._leg_taps.again(event.tap, {}))
+    def _tap_failed(self, tap: str, reason: str) -> None:
+        self._event(TapFailed(tap=tap, reason=reason, samples=0, at_ns=self._clock.now().monotonic_ns))
 
     def _check_family(self, remote: Address | None) -> None:
         ours = self._handles[0].sockets[0].getsockname()[0]
@@ -435,11 +395,8 @@ class MediaClient:
                 self._roster.drop("tap", command.tap)
 
     def _event(self, event: Event) -> None:
-        if isinstance(event, TapClosed | TapFailed) and event.tap in self._carried:
-            if isinstance(event, TapClosed):
-                return self._carry_on(event.tap)
-            self._lost_on_the_way(event)
-        self._leg_taps.observed(event)
+        if self._carrier.observed(event):
+            return
         name = type(event).__name__
         self.counters.events[name] = self.counters.events.get(name, 0) + 1
         match event:
@@ -473,21 +430,6 @@ class MediaClient:
     def _refuse_when_stopped(self) -> None:
         if not self._handles:
             raise MediaError("media is not running")
-
-
-def _pass_on(answer: asyncio.Future[Stats | None], to: asyncio.Future[Stats | None]) -> None:
-    """What comes of ``answer`` comes of ``to``, if somebody still waits."""
-
-    def pass_on(done: asyncio.Future[Stats | None]) -> None:
-        if to.done():
-            return
-        error = done.exception()
-        if error is None:
-            to.set_result(done.result())
-        else:
-            to.set_exception(error)
-
-    answer.add_done_callback(pass_on)
 
 
 async def _done() -> None:
