@@ -32,6 +32,7 @@ from mixminus.testing.phone import VirtualPhone
 from mixminus.testing.server import ServerFailed, ServerProcess, descendants
 from mixminus.testing.sink import CallbackSink, Received
 from recording.chaos import HEADING, LATE_SECONDS, TERMINAL, Totals
+from recording.kept import KEY
 from slow.support import times
 from slow.test_object_store import BUCKET, options, s3
 
@@ -41,6 +42,8 @@ pytestmark = pytest.mark.slow
 
 KILLS = times("CHAOS_KILLS", 12)
 SEED = times("CHAOS_SEED", 1)
+SEALED = SEED % 2 == 0
+"""Whether recordings are encrypted at rest."""
 CALLS = 3
 """At once, each of two phones and recorded."""
 TONES = (440, 620)
@@ -266,7 +269,8 @@ async def test_the_whole_server_killed_at_random(
 ) -> None:
     door, endpoint = gate
     (disk / "server").mkdir()
-    (disk / "server" / "mixminus.toml").write_text(_settings(endpoint))
+    (disk / "key").write_text(KEY.hex())
+    (disk / "server" / "mixminus.toml").write_text(_settings(endpoint, disk / "key" if SEALED else None))
     server = ServerProcess(disk / "server")
     chaos = Chaos(server, sink, door, disk, random.Random(SEED))
     try:
@@ -282,9 +286,10 @@ async def test_the_whole_server_killed_at_random(
     assert totals.problems == [] and totals.recordings >= chaos.lives
 
 
-def _settings(endpoint: str) -> str:
+def _settings(endpoint: str, key: Path | None) -> str:
     lines = (f'{name} = "{value}"' for name, value in options(endpoint).items())
-    return "\n".join(("[storage]", f'url = "s3://{BUCKET}/voice"', "[storage.options]", *lines))
+    sealed = [] if key is None else [f'encryption_key_file = "{key}"']
+    return "\n".join(("[storage]", f'url = "s3://{BUCKET}/voice"', *sealed, "[storage.options]", *lines))
 
 
 async def _judge(chaos: Chaos) -> Totals:
