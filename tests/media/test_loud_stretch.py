@@ -60,24 +60,24 @@ class Call:
             self.passes += 1
 
 
-def voices(seed: int, peak: float, ticks: int = 400) -> Pcm:
+def voices(seed: int, peak: float, ticks: int = 300) -> Pcm:
     """Bursts of noise and tone of all strengths, begun and ended at any time, with pauses long enough for the gate."""
     random = np.random.default_rng(seed)
-    sound = np.zeros((LEGS, ticks * FRAME))
+    sound = random.integers(-10, 11, (LEGS, ticks * FRAME)).astype(np.float64)  # below the gate
     for leg in range(LEGS):
         at = 0
         while at < ticks:
-            length, pause = random.integers(5, 90), random.integers(0, 40)
+            length, pause = int(random.integers(5, 90)), int(random.integers(0, 60))
             t = np.arange(length * FRAME)
             hertz = random.uniform(150, 900)
             burst = random.uniform(0.1, 1) * peak * np.sin(2 * np.pi * hertz / 8000 * t)
             end = min(ticks, at + length)
-            sound[leg, at * FRAME : end * FRAME] = burst[: (end - at) * FRAME]
+            sound[leg, at * FRAME : end * FRAME] += burst[: (end - at) * FRAME]
             at = end + pause
     return np.rint(sound).astype(np.int16)
 
 
-@pytest.mark.parametrize(("seed", "peak"), [(1, 30000), (2, 20000), (3, 12000), (4, 30000), (5, 7000)])
+@pytest.mark.parametrize(("seed", "peak"), [(6, 30000), (7, 30000), (2, 20000), (3, 12000), (5, 7000)])
 def test_a_loud_call_sounds_the_same_in_one_pass(seed: int, peak: float) -> None:
     codes = g711.encode(g711.PCMU, voices(seed, peak))
     quick, slow = Call(), Call()
