@@ -8,7 +8,7 @@ import pytest
 
 from api.world import MAIN, PUBLIC_URL, SUB, Browser, World
 from mixminus.calls.commands import ActivateMpc, Callback, MpcRef, Requester, StartRecording
-from mixminus.store.queries import TimeBounds
+from mixminus.store.lists import TimeBounds
 
 NAMES = ["room", "a b", "é日本", "x_y", "name_room", "uuid_room", "a%2Fb", "50%25", "a+b", "Participant"]
 

@@ -5,7 +5,7 @@ import pytest
 from api.world import MAIN, PUBLIC_URL, STRANGER, SUB, TOKENS, Browser, Reply, World, basic
 from api.world import ask as ask_raw
 from mixminus.calls.commands import DeleteRecording, Requester
-from mixminus.store.queries import DayBounds
+from mixminus.store.lists import DayBounds
 
 AUDIO = bytes(range(100))
 ETAG = '"' + "ab" * 32 + '"'

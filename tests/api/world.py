@@ -46,7 +46,7 @@ from mixminus.ids import Mint
 from mixminus.media.protocol import LegStats
 from mixminus.recording.signed_urls import RecordingUrls, UrlSigner
 from mixminus.settings import Number
-from mixminus.store.queries import CallFilter, Found, MpcFilter, Page, RecordingFilter
+from mixminus.store.lists import CallFilter, Found, MpcFilter, Page, RecordingFilter
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,

@@ -6,7 +6,7 @@ from calls.kit import BY, START
 from mixminus.calls.applications import Directory
 from mixminus.calls.commands import Callback
 from mixminus.settings import Number, Settings
-from mixminus.store.queries import Found, Page
+from mixminus.store.lists import Found, Page
 from mixminus.store.rows import ApplicationRow, EndpointRow, NumberRow
 
 URL = "https://app.test/"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mixminus.store.db import Store
-from mixminus.store.queries import Bounds, DayBounds, MpcFilter, Page, Place, RecordingFilter, TimeBounds
+from mixminus.store.lists import Bounds, DayBounds, MpcFilter, Page, Place, RecordingFilter, TimeBounds
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,

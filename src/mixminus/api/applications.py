@@ -15,7 +15,7 @@ from mixminus.api.reading import Parameter, Reader
 from mixminus.api.visible import sees
 from mixminus.calls.commands import Requester
 from mixminus.errors import NotFound
-from mixminus.store.queries import Page
+from mixminus.store.lists import Page
 from mixminus.store.rows import ApplicationRow, EndpointRow, Row
 from mixminus.store.transaction import Transaction
 

@@ -30,7 +30,7 @@ from mixminus.calls.leg.inputs import (
 )
 from mixminus.calls.sounds.program import PlayItem, Program, SpeakItem
 from mixminus.errors import NotFound
-from mixminus.store.queries import CallFilter, DayBounds, Place
+from mixminus.store.lists import CallFilter, DayBounds, Place
 from mixminus.store.rows import CallRow
 
 DEFAULT_RING_TIMEOUT = 120

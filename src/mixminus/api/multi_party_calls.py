@@ -28,7 +28,7 @@ from mixminus.calls.commands import (
     StopRecording,
 )
 from mixminus.errors import NotFound
-from mixminus.store.queries import MpcFilter, TimeBounds
+from mixminus.store.lists import MpcFilter, TimeBounds
 from mixminus.store.rows import MpcRow
 
 

@@ -12,7 +12,7 @@ from mixminus.api import parameters
 from mixminus.api.operations import ApiRequest
 from mixminus.api.reading import Reader
 from mixminus.api.render import Meta
-from mixminus.store.queries import Page, Place
+from mixminus.store.lists import Page, Place
 
 MAX_LIMIT = 20
 MAX_OFFSET = 2**31

@@ -18,7 +18,7 @@ from mixminus.recording.layouts import Layout
 from mixminus.recording.rendering import Format
 from mixminus.recording.signed_urls import RecordingUrls, UrlSigner, new_secret
 from mixminus.settings import Number
-from mixminus.store.queries import CallFilter, Found, MpcFilter, Page, RecordingFilter
+from mixminus.store.lists import CallFilter, Found, MpcFilter, Page, RecordingFilter
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,

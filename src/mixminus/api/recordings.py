@@ -16,7 +16,7 @@ from mixminus.api.reading import Parameter
 from mixminus.api.visible import sees
 from mixminus.calls.commands import DeleteRecording
 from mixminus.errors import NotFound
-from mixminus.store.queries import DayBounds, Place, RecordingFilter
+from mixminus.store.lists import DayBounds, Place, RecordingFilter
 from mixminus.store.rows import RecordingRow
 
 

@@ -14,7 +14,7 @@ from mixminus.api.operations import Answer, ApiRequest, Operation
 from mixminus.api.paging import meta, read_page
 from mixminus.api.ports import Ports
 from mixminus.errors import Conflict, NotFound
-from mixminus.store.queries import MpcFilter, Page
+from mixminus.store.lists import MpcFilter, Page
 from mixminus.store.rows import AccountRow, ApplicationRow, EndpointRow, Row
 from mixminus.store.transaction import Transaction
 

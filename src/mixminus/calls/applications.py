@@ -15,7 +15,7 @@ import msgspec
 
 from mixminus.calls.commands import Callback, Requester
 from mixminus.settings import Settings
-from mixminus.store.queries import Found, Page
+from mixminus.store.lists import Found, Page
 from mixminus.store.rows import ApplicationRow, EndpointRow, NumberRow
 
 

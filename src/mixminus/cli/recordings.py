@@ -188,7 +188,7 @@ def receipts(data: Data = None, config: Config = None, account: Account = None, 
     """What is left of deleted recordings, newest first."""
     import asyncio
 
-    from mixminus.store.queries import Page
+    from mixminus.store.lists import Page
 
     with _opened(data, config) as (_, reader):
         rows = asyncio.run(reader.receipts(account, Page(limit=1_000_000))).rows

@@ -6,7 +6,7 @@ from typing import Any
 
 from mixminus.sip.auth import Account
 from mixminus.store.db import Store, Transaction
-from mixminus.store.queries import Page
+from mixminus.store.lists import Page
 from mixminus.store.rows import EndpointRow
 
 _PAGE = 1000

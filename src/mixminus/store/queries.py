@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from mixminus.store import tables
+from mixminus.store.lists import (
+    ANY_CALL,
+    ANY_MPC,
+    ANY_RECORDING,
+    FIRST_PAGE,
+    CallFilter,
+    Found,
+    MpcFilter,
+    Page,
+    RecordingFilter,
+)
 from mixminus.store.rows import (
     AccountRow,
     ApplicationRow,
@@ -32,123 +43,9 @@ from mixminus.store.rows import (
     RecordingRow,
     Row,
 )
+from mixminus.store.where import DEFAULT_WINDOW, equal, follows, stored_for, widen, within
 
 R = TypeVar("R", bound=Row)
-V = TypeVar("V", int, datetime)
-
-DEFAULT_WINDOW = timedelta(days=7)
-"""How far back a list reaches when the caller gives no time bound."""
-SINGLE_BOUND_WINDOW = timedelta(days=30)
-"""How far a list reaches from the one time bound that is given."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A row's place in a list: its time and id, which order the list. It stays, whatever comes in before it."""
-
-    time: datetime
-    id: str
-
-
-@dataclass(frozen=True)
-class Page:
-    """Which part of a list: at most ``limit`` rows after the first ``offset``; with ``after``, which then decides
-    alone, after that place.
-    """
-
-    limit: int = 20
-    offset: int = 0
-    after: Place | None = None
-
-
-@dataclass(frozen=True)
-class Found(Generic[R]):
-    """One page of rows, the number of rows on all pages, and whether some follow this page."""
-
-    rows: tuple[R, ...]
-    total: int
-    more: bool = False
-
-
-@dataclass(frozen=True)
-class Bounds(Generic[V]):
-    """``field__gt`` and its kin; ``eq`` is the bare field."""
-
-    gt: V | None = None
-    gte: V | None = None
-    lt: V | None = None
-    lte: V | None = None
-    eq: V | None = None
-
-    @property
-    def below(self) -> V | None:
-        """The tighter lower bound."""
-        return max((bound for bound in (self.gt, self.gte, self.eq) if bound is not None), default=None)
-
-    @property
-    def above(self) -> V | None:
-        """The tighter upper bound."""
-        return min((bound for bound in (self.lt, self.lte, self.eq) if bound is not None), default=None)
-
-    @property
-    def given(self) -> bool:
-        return self.below is not None or self.above is not None
-
-
-TimeBounds = Bounds[datetime]
-DayBounds = Bounds[int]
-ANY_TIME = TimeBounds()
-ANY_DAYS = DayBounds()
-
-
-@dataclass(frozen=True)
-class MpcFilter:
-    """API reference 2.4. ``status`` in any case. Without an ``ended`` bound: live calls and those ended in the last
-    7 days; with a single one: the 30 days from or to it, ended calls only.
-    """
-
-    sub_account: str | None = None
-    friendly_name: str | None = None
-    status: str | None = None
-    termination_cause_code: int | None = None
-    created: TimeBounds = ANY_TIME
-    ended: TimeBounds = ANY_TIME
-
-
-@dataclass(frozen=True)
-class RecordingFilter:
-    """API reference 6.2. ``conference_*`` mean the same columns as ``mpc_*``. ``stored_days`` is whole days since
-    ``created_at``. ``states`` of ``None`` takes every state. Without a time bound: the last 7 days; with a single
-    one: the 30 days from or to it.
-    """
-
-    sub_account: str | None = None
-    call_uuid: str | None = None
-    from_number: str | None = None
-    to_number: str | None = None
-    conference_name: str | None = None
-    conference_uuid: str | None = None
-    mpc_name: str | None = None
-    mpc_uuid: str | None = None
-    added: TimeBounds = ANY_TIME
-    stored_days: DayBounds = ANY_DAYS
-    states: frozenset[str] | None = None
-
-
-@dataclass(frozen=True)
-class CallFilter:
-    """API reference 6.1. ``billed`` is whole seconds from answer to end."""
-
-    live: bool | None = None
-    status: str | None = None
-    direction: str | None = None
-    from_number: str | None = None
-    to_number: str | None = None
-    parent_call_uuid: str | None = None
-    hangup_cause_code: int | None = None
-    hangup_source: str | None = None
-    ended: TimeBounds = ANY_TIME
-    billed: Bounds[int] = ANY_DAYS
 
 
 @dataclass(frozen=True)
@@ -169,7 +66,7 @@ class Queries(ABC):
     async def account(self, account_id: str) -> AccountRow | None:
         return await self._get(AccountRow, account_id)
 
-    async def sub_accounts(self, parent: str, page: Page = Page()) -> Found[AccountRow]:
+    async def sub_accounts(self, parent: str, page: Page = FIRST_PAGE) -> Found[AccountRow]:
         table = tables.accounts
         return await self._page(AccountRow, [table.c.parent == parent], table.c.created_at, page)
 
@@ -177,11 +74,11 @@ class Queries(ABC):
         return await self._get(ApplicationRow, app_id)
 
     async def applications(
-        self, account: str, *, sub_account: str | None = None, app_name: str = "", page: Page = Page()
+        self, account: str, *, sub_account: str | None = None, app_name: str = "", page: Page = FIRST_PAGE
     ) -> Found[ApplicationRow]:
         """``app_name`` is a prefix."""
         table = tables.applications
-        where = [table.c.account == account, *_equal(table, sub_account=sub_account)]
+        where = [table.c.account == account, *equal(table, sub_account=sub_account)]
         if app_name:
             where.append(table.c.app_name.startswith(app_name, autoescape=True))
         return await self._page(ApplicationRow, where, table.c.created_at, page)
@@ -194,10 +91,10 @@ class Queries(ABC):
         return await self._first(EndpointRow, sa.select(table).where(table.c.username == username))
 
     async def endpoints(
-        self, account: str, *, sub_account: str | None = None, app_id: str | None = None, page: Page = Page()
+        self, account: str, *, sub_account: str | None = None, app_id: str | None = None, page: Page = FIRST_PAGE
     ) -> Found[EndpointRow]:
         table = tables.endpoints
-        where = [table.c.account == account, *_equal(table, sub_account=sub_account, app_id=app_id)]
+        where = [table.c.account == account, *equal(table, sub_account=sub_account, app_id=app_id)]
         return await self._page(EndpointRow, where, table.c.created_at, page)
 
     async def call(self, call_uuid: str) -> CallRow | None:
@@ -209,15 +106,15 @@ class Queries(ABC):
         *,
         sub_account: str | None = None,
         live: bool | None = None,
-        filters: CallFilter = CallFilter(),
-        page: Page = Page(),
+        filters: CallFilter = ANY_CALL,
+        page: Page = FIRST_PAGE,
     ) -> Found[CallRow]:
         """``live``: only calls that have not ended, or only those that have; ``filters`` says the same and more."""
         table = tables.calls
         live = filters.live if live is None else live
         where = [
             table.c.account == account,
-            *_equal(
+            *equal(
                 table,
                 sub_account=sub_account,
                 status=filters.status,
@@ -228,11 +125,11 @@ class Queries(ABC):
                 hangup_cause_code=filters.hangup_cause_code,
                 hangup_source=filters.hangup_source,
             ),
-            *_within(table.c.ended_at, filters.ended),
+            *within(table.c.ended_at, filters.ended),
         ]
         if filters.billed.given:
             talked = sa.extract("epoch", table.c.ended_at) - sa.extract("epoch", table.c.answered_at)
-            where.extend(_within(sa.func.coalesce(talked, 0), filters.billed))
+            where.extend(within(sa.func.coalesce(talked, 0), filters.billed))
         if live is not None:
             where.append(table.c.ended_at.is_(None) if live else table.c.ended_at.is_not(None))
         return await self._page(CallRow, where, table.c.initiated_at, page)
@@ -251,28 +148,28 @@ class Queries(ABC):
             table.c.account == account,
             table.c.friendly_name == name,
             table.c.ended_at.is_(None),
-            *_equal(table, sub_account=sub_account),
+            *equal(table, sub_account=sub_account),
         )
         return await self._first(MpcRow, statement.order_by(table.c.created_at.desc()))
 
     async def mpcs(
-        self, account: str, now: datetime, filters: MpcFilter = MpcFilter(), page: Page = Page()
+        self, account: str, now: datetime, filters: MpcFilter = ANY_MPC, page: Page = FIRST_PAGE
     ) -> Found[MpcRow]:
         table = tables.mpcs
         where = [
             table.c.account == account,
-            *_equal(
+            *equal(
                 table,
                 sub_account=filters.sub_account,
                 friendly_name=filters.friendly_name,
                 termination_cause_code=filters.termination_cause_code,
             ),
-            *_within(table.c.created_at, filters.created),
+            *within(table.c.created_at, filters.created),
         ]
         if filters.status is not None:
             where.append(sa.func.lower(table.c.status) == filters.status.lower())
         if filters.ended.given:
-            where.extend(_within(table.c.ended_at, _widen(filters.ended)))
+            where.extend(within(table.c.ended_at, widen(filters.ended)))
         else:
             where.append(sa.or_(table.c.ended_at.is_(None), table.c.ended_at >= now - DEFAULT_WINDOW))
         return await self._page(MpcRow, where, table.c.created_at, page)
@@ -281,9 +178,11 @@ class Queries(ABC):
         row = await self._get(MemberRow, member_id)
         return row if row is not None and row.mpc_uuid == mpc_uuid else None
 
-    async def members(self, mpc_uuid: str, *, call_uuid: str | None = None, page: Page = Page()) -> Found[MemberRow]:
+    async def members(
+        self, mpc_uuid: str, *, call_uuid: str | None = None, page: Page = FIRST_PAGE
+    ) -> Found[MemberRow]:
         table = tables.members
-        where = [table.c.mpc_uuid == mpc_uuid, *_equal(table, call_uuid=call_uuid)]
+        where = [table.c.mpc_uuid == mpc_uuid, *equal(table, call_uuid=call_uuid)]
         return await self._page(MemberRow, where, table.c.joined_at, page)
 
     async def recording(self, recording_id: str) -> RecordingRow | None:
@@ -292,13 +191,13 @@ class Queries(ABC):
         return row if row is not None and row.deleted_at is None else None
 
     async def recordings(
-        self, account: str, now: datetime, filters: RecordingFilter = RecordingFilter(), page: Page = Page()
+        self, account: str, now: datetime, filters: RecordingFilter = ANY_RECORDING, page: Page = FIRST_PAGE
     ) -> Found[RecordingRow]:
         table = tables.recordings
         where = [
             table.c.account == account,
             table.c.deleted_at.is_(None),
-            *_equal(
+            *equal(
                 table,
                 sub_account=filters.sub_account,
                 call_uuid=filters.call_uuid,
@@ -307,13 +206,13 @@ class Queries(ABC):
                 mpc_name=filters.mpc_name,
                 mpc_uuid=filters.mpc_uuid,
             ),
-            *_equal(table, mpc_name=filters.conference_name, mpc_uuid=filters.conference_uuid),
-            *_stored_for(table.c.created_at, filters.stored_days, now),
+            *equal(table, mpc_name=filters.conference_name, mpc_uuid=filters.conference_uuid),
+            *stored_for(table.c.created_at, filters.stored_days, now),
         ]
         if filters.states is not None:
             where.append(table.c.state.in_(sorted(filters.states)))
         if filters.added.given:
-            where.extend(_within(table.c.created_at, _widen(filters.added)))
+            where.extend(within(table.c.created_at, widen(filters.added)))
         elif not filters.stored_days.given:
             where.append(table.c.created_at >= now - DEFAULT_WINDOW)
         return await self._page(RecordingRow, where, table.c.created_at, page)
@@ -338,10 +237,10 @@ class Queries(ABC):
         """What is left of a deleted recording."""
         return await self._get(ReceiptRow, recording_id)
 
-    async def receipts(self, account: str | None = None, page: Page = Page()) -> Found[ReceiptRow]:
+    async def receipts(self, account: str | None = None, page: Page = FIRST_PAGE) -> Found[ReceiptRow]:
         """Newest first; of every account for ``None``."""
         table = tables.receipts
-        return await self._page(ReceiptRow, _equal(table, account=account), table.c.deleted_at, page)
+        return await self._page(ReceiptRow, equal(table, account=account), table.c.deleted_at, page)
 
     async def unremoved_receipts(self) -> tuple[ReceiptRow, ...]:
         """Deleted recordings of which a file may be left, oldest first."""
@@ -373,7 +272,7 @@ class Queries(ABC):
     async def kept_recordings(self, account: str | None = None) -> tuple[RecordingRow, ...]:
         """Every recording that is not deleted, oldest first; of every account for ``None``."""
         table = tables.recordings
-        where = sa.and_(table.c.deleted_at.is_(None), *_equal(table, account=account))
+        where = sa.and_(table.c.deleted_at.is_(None), *equal(table, account=account))
         return await self._all(RecordingRow, where, table.c.created_at)
 
     async def live_calls(self) -> tuple[CallRow, ...]:
@@ -410,11 +309,11 @@ class Queries(ABC):
         return tuple(_row(OutboxRow, found) for found in await self._execute(statement))
 
     async def callbacks(
-        self, account: str, *, sub_account: str | None = None, state: str | None = None, page: Page = Page()
+        self, account: str, *, sub_account: str | None = None, state: str | None = None, page: Page = FIRST_PAGE
     ) -> Found[OutboxRow]:
         """Callbacks of an account, owed and done, in one ``state`` or in any."""
         table = tables.outbox
-        where = [table.c.account == account, *_equal(table, sub_account=sub_account, state=state)]
+        where = [table.c.account == account, *equal(table, sub_account=sub_account, state=state)]
         return await self._page(OutboxRow, where, table.c.number, page)
 
     async def outbox_row(self, row_id: str) -> OutboxRow | None:
@@ -477,7 +376,7 @@ class Queries(ABC):
             statement, skipped = sa.select(table, sa.func.count().over(), sa.null()).where(*where), page.offset
         else:
             rest = sa.select(table, sa.func.count().over(), count.scalar_subquery())
-            statement, skipped = rest.where(*where, _follows(time, table.c.id, page.after)), 0
+            statement, skipped = rest.where(*where, follows(time, table.c.id, page.after)), 0
         found = await self._execute(statement.order_by(*order).limit(page.limit).offset(min(skipped, 2**62)))
         if not found:
             ((total,),) = await self._execute(count)
@@ -489,63 +388,3 @@ class Queries(ABC):
 
 def _row(row_class: type[R], values: Sequence[Any]) -> R:
     return row_class(**dict(zip(row_class.__struct_fields__, values, strict=True)))
-
-
-def _follows(time: sa.Column[Any], row_id: sa.Column[Any], place: Place) -> sa.ColumnElement[bool]:
-    """Rows behind ``place`` in the order of :meth:`Queries._page`."""
-    length = sa.func.length(row_id)
-    shorter = sa.or_(length < len(place.id), sa.and_(length == len(place.id), row_id < place.id))
-    return sa.and_(time <= place.time, sa.or_(time < place.time, shorter))
-
-
-def _equal(table: sa.Table, **wanted: object) -> list[sa.ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in wanted.items() if value is not None]
-
-
-def _within(column: sa.ColumnElement[Any], bounds: Bounds[Any]) -> list[sa.ColumnElement[bool]]:
-    pairs = (
-        (bounds.gt, column.__gt__),
-        (bounds.gte, column.__ge__),
-        (bounds.lt, column.__lt__),
-        (bounds.lte, column.__le__),
-        (bounds.eq, column.__eq__),
-    )
-    return [compare(bound) for bound, compare in pairs if bound is not None]
-
-
-def _widen(bounds: TimeBounds) -> TimeBounds:
-    """Close a half-open range to the 30 days next to its one end."""
-    if bounds.above is None and bounds.below is not None:
-        return replace(bounds, lte=_shifted(bounds.below, SINGLE_BOUND_WINDOW))
-    if bounds.below is None and bounds.above is not None:
-        return replace(bounds, gte=_shifted(bounds.above, -SINGLE_BOUND_WINDOW))
-    return bounds
-
-
-def _shifted(moment: datetime, by: timedelta) -> datetime:
-    """``moment + by``, stopping at the ends of the calendar: the moment is a caller's and may be any."""
-    try:
-        return moment + by
-    except OverflowError:
-        return (datetime.max if by > timedelta(0) else datetime.min).replace(tzinfo=UTC)
-
-
-def _stored_for(column: sa.Column[Any], days: DayBounds, now: datetime) -> list[sa.ColumnElement[bool]]:
-    """Bounds on whole days of age as bounds on the time of birth: "n days" lasts until the next full day."""
-    at_least = [bound for bound in (days.gte, days.eq, None if days.gt is None else days.gt + 1) if bound is not None]
-    less_than = [
-        bound
-        for bound in (
-            days.lt,
-            None if days.lte is None else days.lte + 1,
-            None if days.eq is None else days.eq + 1,
-        )
-        if bound is not None
-    ]
-    where = [column <= now - _days(bound) for bound in at_least]
-    return where + [column > now - _days(bound) for bound in less_than]
-
-
-def _days(count: int) -> timedelta:
-    """``count`` days, within a century either way: the number is a caller's and may be any."""
-    return timedelta(days=max(-36_500, min(count, 36_500)))
