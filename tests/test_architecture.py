@@ -38,7 +38,7 @@ SHELLS = frozenset(
         "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/switchboard", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings",
-        "calls/lines", "calls/mpc/carry_out", "calls/leg/carry_out", "calls/sounds/players",
+        "calls/lines", "calls/sounds/players",
         "webhooks/deliver", "webhooks/documents",
     }
 )  # fmt: skip

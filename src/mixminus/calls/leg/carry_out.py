@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import structlog
@@ -144,7 +144,7 @@ class LegEffects:
         answer = self._board.post_mpc(live.mpc_uuid, request)
         self._board.spawn(self._admission(call_uuid, effect, answer))
 
-    async def _admission(self, call_uuid: str, effect: effects.JoinMpc, answer: asyncio.Future[Any]) -> None:
+    async def _admission(self, call_uuid: str, effect: effects.JoinMpc, answer: Awaitable[Any]) -> None:
         try:
             entered = await answer
         except MpcOver as error:
