@@ -9,6 +9,7 @@ BENCHMARKS = (
     "media",
     "scaling",
     "engine",
+    "levels",
     "codecs",
     "soak",
     "quality",

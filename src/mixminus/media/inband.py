@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from mixminus.media.dtmf import Press
@@ -22,6 +21,7 @@ Index = NDArray[np.intp]
 Pcm = NDArray[np.int16]
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int8]
+Sums = NDArray[np.complexfloating[Any, Any]]
 
 LOW_HZ: Final = (697.0, 770.0, 852.0, 941.0)
 HIGH_HZ: Final = (1209.0, 1336.0, 1477.0, 1633.0)
@@ -53,9 +53,20 @@ _NONE: Final = -1
 _HZ: Final = np.array(LOW_HZ + HIGH_HZ)
 _SHAPE: Final = np.hanning(WINDOW + 2)[1:-1]
 _TURNS: Final = _SHAPE[:, None] * np.exp(-2j * np.pi / RATE * np.outer(np.arange(WINDOW), _HZ))
-_SUMS: Final = np.concatenate((_TURNS.real, _TURNS.imag), axis=1).astype(np.float32)
-"""(WINDOW, 16)"""
-_SHAPE_POWER: Final = (_SHAPE**2).astype(np.float32)
+_SHAPE_POWER: Final = _SHAPE**2
+
+
+def _at_each_hop(columns: NDArray[np.float64], first: int) -> Floats:
+    """(K * C, 2 WINDOW): (WINDOW, C) at each of the windows of a tick and the frame before, from ``first`` on."""
+    begins = range(first * HOP, WINDOW + 1, HOP)
+    rows = [np.pad(columns.T, ((0, 0), (begin, WINDOW - begin))) for begin in begins]
+    return np.concatenate(rows).astype(np.float32)
+
+
+_SUMS: Final = _at_each_hop(np.concatenate((_TURNS.real, _TURNS.imag), axis=1), 0)
+_ENERGIES: Final = _at_each_hop(_SHAPE_POWER[:, None], 1)
+_PIECE: Final = 128
+"""Legs at a time, so that what is worked on stays in the cache."""
 _HOP_TURN: Final = np.exp(-2j * np.pi * HOP / RATE * _HZ)
 _TO_POWER: Final = np.float32((2 / _SHAPE.sum()) ** 2)
 """From the square of a sum to that of the tone's peak."""
@@ -76,37 +87,44 @@ _RESPONSE: Final = _response()
 
 
 def windows(sound: Pcm) -> Codes:
-    """(N, WINDOW + K * HOP) samples → (N, K): the number of the key that each window sounds like, -1: none.
-
-    The first window only says where phases begin.
-    """
-    cut = sliding_window_view(sound, WINDOW, axis=1)[:, ::HOP].astype(np.float32)
-    sums = cut @ _SUMS
-    power = (np.square(sums[..., :8]) + np.square(sums[..., 8:]))[:, 1:] * _TO_POWER
-    energy = np.square(cut[:, 1:]) @ _SHAPE_POWER
-    low, high = power[..., :4].max(axis=2), power[..., 4:].max(axis=2)
-    # A tone at the edge of what is taken loses up to half of its power in the window.
-    likely = (np.minimum(low, high) > MIN_PEAK**2 / 4) & ((low + high) * _TO_ENERGY > MIN_SHARE / 4 * energy)
-    found = np.full(likely.shape, _NONE, np.int8)
-    row, at = np.nonzero(likely)
-    if row.size:
-        tones = (sums[..., :8] + 1j * sums[..., 8:])[row[:, None], at[:, None] + np.arange(2)]
-        found[row, at] = _keys(tones, power[row, at], energy[row, at])
+    """(N, 2 WINDOW) samples, a frame and the one before → (N, 4): the key each new window sounds like, -1: none."""
+    found = np.full((len(sound), WINDOW // HOP), _NONE, np.int8)
+    for begin in range(0, len(sound), _PIECE):
+        part = slice(begin, begin + _PIECE)
+        found[part] = _windows(sound[part])
     return found
 
 
-def _keys(tones: NDArray[np.complexfloating[Any, Any]], power: Floats, energy: Floats) -> Codes:
-    """Keys of windows: their sums and those of the windows before, (M, 2, 8), and power (M, 8) and energy (M,)."""
+def _windows(sound: Pcm) -> Codes:
+    # Legs lie side by side, so that every operation runs along all of them.
+    cut = sound.T.astype(np.float32, order="C")
+    sums = (_SUMS @ cut).reshape(-1, 2, 8, len(sound))
+    power = np.square(sums[1:, 0]) + np.square(sums[1:, 1])
+    power *= _TO_POWER
+    energy = _ENERGIES @ np.square(cut)
+    low, high = power[:, :4].max(axis=1), power[:, 4:].max(axis=1)
+    # A tone at the edge of what is taken loses up to half of its power in the window.
+    likely = (np.minimum(low, high) > MIN_PEAK**2 / 4) & ((low + high) * _TO_ENERGY > MIN_SHARE / 4 * energy)
+    found = np.full(likely.shape, _NONE, np.int8)
+    at, leg = np.nonzero(likely)
+    if leg.size:
+        tones = sums[:, 0] + 1j * sums[:, 1]
+        found[at, leg] = _keys(tones[at, :, leg], tones[at + 1, :, leg], power[at, :, leg], energy[at, leg])
+    return found.T
+
+
+def _keys(before: Sums, now: Sums, power: Floats, energy: Floats) -> Codes:
+    """Keys of windows by their sums and those of the windows before, (M, 8) each, power (M, 8) and energy (M,)."""
     low, high = power[:, :4].argmax(axis=1), 4 + power[:, 4:].argmax(axis=1)
     window = np.arange(len(power))
-    turn = np.angle(tones[:, 1] * np.conj(tones[:, 0]) * _HOP_TURN)
+    turn = np.angle(now * np.conj(before) * _HOP_TURN)
     off = np.abs(turn) * (RATE / (2 * np.pi * HOP))
     whole = power / np.interp(off, np.arange(_WIDEST_HZ + 1), _RESPONSE)
-    weaker, stronger = whole[window, low], whole[window, high]
-    twist = 10 * np.log10(stronger / weaker)
+    of_low, of_high = whole[window, low], whole[window, high]
+    twist = 10 * np.log10(of_high / of_low)
     good = (off[window, low] <= MAX_DEVIATION * _HZ[low]) & (off[window, high] <= MAX_DEVIATION * _HZ[high])
-    good &= (np.minimum(weaker, stronger) > MIN_PEAK**2) & (twist > -MAX_REVERSE_TWIST_DB) & (twist < MAX_TWIST_DB)
-    good &= (weaker + stronger) * _TO_ENERGY > MIN_SHARE * energy
+    good &= (np.minimum(of_low, of_high) > MIN_PEAK**2) & (twist > -MAX_REVERSE_TWIST_DB) & (twist < MAX_TWIST_DB)
+    good &= (of_low + of_high) * _TO_ENERGY > MIN_SHARE * energy
     return np.where(good, 4 * low + high - 4, _NONE).astype(np.int8)
 
 
@@ -159,8 +177,9 @@ class InbandKeys:
 
         A key is told when it has been let go.
         """
-        place = {leg: at for at, leg in enumerate(row.tolist())}
-        at = np.array([place.get(leg, _NONE) for leg in self._row.tolist()], np.intp)
+        place = np.full(max(row.max(initial=0), self._row.max(initial=0)) + 1, _NONE, np.intp)
+        place[row] = np.arange(row.size)
+        at = place[self._row]
         frame = np.zeros((at.size, FRAME), np.int16)
         frame[at >= 0] = pcm[at[at >= 0]]
         found = np.full((at.size, FRAME // HOP), _NONE, np.int8)
