@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from cryptography import x509
 from structlog.testing import capture_logs
 
 from mixminus.errors import ConfigurationError
 from mixminus.intercept.authority import Authority
-from mixminus.server.tls import Certificate, http_certificate, sip_certificate, sip_listener, sip_trust
+from mixminus.server.tls import Certificate, http_certificate, show, sip_certificate, sip_listener, sip_trust
 from mixminus.settings import Settings
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -92,6 +93,20 @@ def test_without_a_certificate_one_is_made_for_the_names_of_the_server(tmp_path:
     assert names(sip.chain) == {"sip.test", "127.0.0.1"}
     listener = sip_listener(settings, sip)
     assert listener is not None and (listener.host, listener.port, listener.name) == ("127.0.0.1", 0, "sip.test")
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_http_server_shows_the_certificate_that_is_followed(tmp_path: Path, apart: bool) -> None:
+    both = Authority.open(tmp_path, NOW).issue(("a.test",), NOW).read_bytes()
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    start = both.index(b"-----BEGIN CERTIFICATE")
+    chain.write_bytes(both[start:] if apart else both)
+    key.write_bytes(both[:start])
+    found = http_certificate(Settings(data=tmp_path, tls="a.test", tls_cert=chain, tls_key=key if apart else None), NOW)
+    assert found is not None
+    config = uvicorn.Config(lambda: None, log_config=None)
+    show(found, config)
+    assert config.is_ssl and config.loaded and config.ssl is found.context
 
 
 def test_plain_by_default(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ from mixminus.server.ground import (
     write_private,
 )
 from mixminus.server.observe import Observed, routes
-from mixminus.server.tls import follow_all, http_certificate, sip_certificate, sip_listener, sip_trust
+from mixminus.server.tls import follow_all, http_certificate, show, sip_certificate, sip_listener, sip_trust
 from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sip.uri import format_host_port
@@ -381,9 +381,7 @@ class Server:
         config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
         certificate = http_certificate(self.settings, self.clock.now().wall)
         if certificate is not None:
-            config.ssl_certfile = certificate.chain
-            config.load()
-            config.ssl = certificate.context
+            show(certificate, config)
         shown = [each for each in (certificate, self._sip_certificate) if each is not None]
         if shown:
             self._closing.push_async_callback(cancel, asyncio.create_task(follow_all(shown), name="certificates"))

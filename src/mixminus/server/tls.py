@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
+import uvicorn
 
 from mixminus.errors import ConfigurationError
 from mixminus.intercept.authority import Authority
@@ -84,6 +85,13 @@ def http_certificate(settings: Settings, now: datetime) -> Certificate | None:
     if found is not None:
         found.context.set_alpn_protocols(["http/1.1"])
     return found
+
+
+def show(certificate: Certificate, config: uvicorn.Config) -> None:
+    """Let the HTTP server use the context that is followed, not one of its own."""
+    config.ssl_certfile, config.ssl_keyfile = certificate.chain, certificate.key
+    config.load()
+    config.ssl = certificate.context
 
 
 def sip_certificate(settings: Settings, now: datetime) -> Certificate | None:
