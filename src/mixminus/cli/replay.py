@@ -28,5 +28,5 @@ def replay(file: Path, picture: Path | None) -> int:
             world.stop()
     sys.stdout.write(timeline.text() + "\nthe same as then, to the byte\n")
     if picture is not None:
-        picture.write_text(timeline.svg())
+        picture.write_bytes(timeline.png() if picture.suffix.lower() == ".png" else timeline.svg().encode())
     return 0

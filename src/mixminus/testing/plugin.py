@@ -48,9 +48,10 @@ def _picture(world: World, node: pytest.Item) -> str:
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.svg"
         path.write_text(timeline.svg())
+        path.with_suffix(".png").write_bytes(timeline.png())
         frozen = folder / f"{name}.run"
         frozen.write_bytes(freeze(world))
-        where = f"picture: {path}\nrun it again: mixminus replay {frozen}"
+        where = f"picture: {path} and .png\nrun it again: mixminus replay {frozen}"
     except OSError as error:
         where = f"no picture: {error}"
     return f"{timeline.text()}\n{where}"

@@ -80,3 +80,4 @@ def test_a_failed_test_shows_its_timeline(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*mixminus timeline*", "virtual time 0.00 to 3.00 s*", "customer said*##*"])
     picture = next((pytester.path / ".mixminus").glob("*.svg"))
     assert picture.read_text().startswith("<svg")
+    assert picture.with_suffix(".png").read_bytes().startswith(b"\x89PNG")

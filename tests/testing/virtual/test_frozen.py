@@ -36,6 +36,8 @@ def test_a_run_is_repeated_from_its_file(mixminus: World, tmp_path: Path, capsys
     out = capsys.readouterr().out
     assert "customer said" in out and "the same as then, to the byte" in out
     assert (tmp_path / "it.svg").read_text().startswith("<svg")
+    assert run(["replay", str(file), "--picture", str(tmp_path / "it.png")]) == 0
+    assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_that_goes_otherwise_is_told(mixminus: World, tmp_path: Path) -> None:

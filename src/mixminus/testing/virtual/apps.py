@@ -33,20 +33,35 @@ class _Quiet(uvicorn.Server):
         yield
 
 
+@contextlib.contextmanager
+def listening() -> Iterator[tuple[socket.socket, str]]:
+    """A socket that listens on a free port, and its base URL."""
+    with socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    ) as listener:  # see mixminus.server.ground
+        listener.bind((_HOST, 0))
+        listener.listen(128)
+        yield listener, f"http://{_HOST}:{listener.getsockname()[1]}"
+
+
+def quiet_server(config: uvicorn.Config) -> uvicorn.Server:
+    """uvicorn that leaves signals alone."""
+    return _Quiet(config)
+
+
 def _serve_asgi(app: App) -> tuple[str, Callable[[], None]]:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # see mixminus.server.ground
-    listener.bind((_HOST, 0))
-    listener.listen(128)
-    server = _Quiet(uvicorn.Config(app, log_config=None, access_log=False, loop="asyncio"))
+    stack = contextlib.ExitStack()
+    listener, url = stack.enter_context(listening())
+    server = quiet_server(uvicorn.Config(app, log_config=None, access_log=False, loop="asyncio"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="app", daemon=True)
     thread.start()
 
     def close() -> None:
         server.should_exit = True
         thread.join(10)
-        listener.close()
+        stack.close()
 
-    return f"http://{_HOST}:{listener.getsockname()[1]}", close
+    return url, close
 
 
 class _Handler(wsgiref.simple_server.WSGIRequestHandler):

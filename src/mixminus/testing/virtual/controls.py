@@ -51,6 +51,7 @@ class Controls:
             ("GET", re.compile(r"/testing/recordings/([^/]+)/contains/([^/]+)"), self._contains),
             ("GET", re.compile(r"/testing/timeline"), self._timeline),
             ("GET", re.compile(r"/testing/timeline\.svg"), self._picture),
+            ("GET", re.compile(r"/testing/timeline\.png"), self._image),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +81,8 @@ class Controls:
             return 409, "application/json", _json({"error": str(error)})
         except (BadControl, ValueError, TypeError, RuntimeError, msgspec.DecodeError) as error:
             return 400, "application/json", _json({"error": str(error) or type(error).__name__})
+        if isinstance(answer, bytes):
+            return 200, "image/png", answer
         if isinstance(answer, str):
             kind = "image/svg+xml" if answer.startswith("<svg") else "text/plain; charset=utf-8"
             return 200, kind, answer.encode()
@@ -193,6 +196,9 @@ class Controls:
 
     def _picture(self, given: dict[str, Any]) -> str:
         return self._world.timeline().svg()
+
+    def _image(self, given: dict[str, Any]) -> bytes:
+        return self._world.timeline().png()
 
 
 async def _in_thread(work: Callable[[], tuple[int, str, bytes]]) -> tuple[int, str, bytes]:

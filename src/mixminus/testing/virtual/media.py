@@ -27,14 +27,27 @@ PORTS = 64
 PACKETS_OF_ONE = 3
 """The most that a phone sends in one tick: the end of a key, three times."""
 
+KEEP_UP_NS = 60_000_000_000
+"""Files of recordings are made as far as that: what is left takes no client's patience."""
+
 
 class VirtualMedia(MediaClient):
     """The media client with one worker, which is an object here and not a process."""
 
-    def __init__(self, loop: VirtualLoop, bank: Bank, *, seed: int, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        bank: Bank,
+        *,
+        seed: int,
+        on_event: Callable[[Event], None],
+        keep_up: Callable[[], None],
+    ) -> None:
         last = FIRST_PORT + 2 * PORTS
         super().__init__(host=HOST, ports=(FIRST_PORT, last), on_event=on_event, clock=loop.clock)
-        self._worker = VirtualWorker(loop, bank, seed=seed, on_event=self._event, on_accepted=self._accepted)
+        self._worker = VirtualWorker(
+            loop, bank, seed=seed, on_event=self._event, on_accepted=self._accepted, keep_up=keep_up
+        )
 
     @property
     def worker(self) -> VirtualWorker:
@@ -59,7 +72,10 @@ class _Bound:
 
 
 class VirtualWorker:
-    """What :class:`~mixminus.media.endpoint.WorkerEndpoint` is to the client, with the engine inside."""
+    """What :class:`~mixminus.media.endpoint.WorkerEndpoint` is to the client, with the engine inside.
+
+    ``keep_up`` is called once in a while, for whoever follows the spools.
+    """
 
     def __init__(
         self,
@@ -69,6 +85,7 @@ class VirtualWorker:
         seed: int,
         on_event: Callable[[Event], None],
         on_accepted: Callable[[Command], None],
+        keep_up: Callable[[], None],
     ) -> None:
         self.index = 0
         ports = [FIRST_PORT + 2 * number for number in range(PORTS)]
@@ -80,12 +97,13 @@ class VirtualWorker:
         self.commands: list[tuple[int, Command]] = []
         """Every command but GetStats, with its time: for timelines."""
         self._loop, self._bank = loop, bank
-        self._on_event, self._on_accepted = on_event, on_accepted
+        self._on_event, self._on_accepted, self._keep_up = on_event, on_accepted, keep_up
         self._engine = Engine(ports, capacity=64, seed=seed, open_tap=self._open_tap, load_prompt=load_wav)
         self._spools = SpoolWriter(Spool.open)
         self._packets = PacketBatch(256)
         self.began_ns = loop.clock.monotonic_ns
         self._due_ns = self.began_ns + TICK_NS
+        self._kept_up_ns = self.began_ns
         self._taps: set[str] = set()
         self._busy = 0
         bank.ports = {port: index for index, port in enumerate(ports)}
@@ -133,7 +151,11 @@ class VirtualWorker:
                 ticks = 1
             self._due_ns += ticks * TICK_NS
             self._loop.set_clock(self._due_ns - TICK_NS)
-            if self._tell() or self._bank.happened():
+            told = self._tell()
+            if self._due_ns - self._kept_up_ns >= KEEP_UP_NS:
+                self._kept_up_ns = self._due_ns
+                self._keep_up()
+            if told or self._bank.happened():
                 return clock.monotonic_ns
         return to_ns
 

@@ -112,7 +112,13 @@ class VirtualServer(Server):
         return self.memory
 
     def _make_media(self, host: str) -> VirtualMedia:
-        return VirtualMedia(self._virtual, self.bank, seed=self._seed, on_event=self._media_event)
+        return VirtualMedia(
+            self._virtual, self.bank, seed=self._seed, on_event=self._media_event, keep_up=self._keep_up
+        )
+
+    def _keep_up(self) -> None:
+        assert isinstance(self.finisher, InlineFinisher)
+        self.finisher.member.keep_up()
 
     def _make_finisher(self) -> Finisher:
         return InlineFinisher(self.archive.ring)
@@ -333,7 +339,7 @@ class ReplayClient(GatedClient):
 
 
 class InlineFinisher(Finisher):
-    """The finisher's desk in this process: a file is made when it is asked for."""
+    """The finisher's desk in this process: a file is made as time goes on, and finished when it is asked for."""
 
     def __init__(self, ring: KeyRing) -> None:
         super().__init__(processes=0)
@@ -355,6 +361,12 @@ class InlineMember(_Member):
 
     def send(self, command: ToFinisher) -> None:
         self._desk.receive(command)
+
+    def keep_up(self) -> None:
+        """Encode what has been recorded, so that little is left to do while somebody waits for a file."""
+        self._desk.wake()
+        while self._desk.busy:
+            self._desk.turn()
 
     async def ask(self, command: Finish | Discard) -> Finished | Discarded:
         if self.trouble and isinstance(command, Finish):

@@ -53,7 +53,7 @@ class Timeline:
     def text(self) -> str:
         """For a terminal."""
         per = max(self.end - self.begin, 0.02) / COLUMNS
-        width = max((len(_title(lane)) for lane in self.lanes), default=0)
+        width = max((len(title(lane)) for lane in self.lanes), default=0)
         lines = [f"virtual time {self.begin:.2f} to {self.end:.2f} s, one column is {per:.2f} s"]
         for lane in self.lanes:
             cells = ["."] * COLUMNS
@@ -62,9 +62,15 @@ class Timeline:
                 last = max(first + 1, int(np.ceil((span.end - self.begin) / per - 1e-6)))
                 for column in range(max(0, first), min(COLUMNS, last)):
                     cells[column] = _CELL[lane.kind]
-            lines.append(f"{_title(lane):<{width}} |{''.join(cells)}|")
+            lines.append(f"{title(lane):<{width}} |{''.join(cells)}|")
         lines += [f"{mark.at:9.2f} s  {mark.kind:<8} {mark.text}" for mark in self.marks]
         return "\n".join(lines)
+
+    def png(self) -> bytes:
+        """For anything that shows pictures."""
+        from mixminus.testing.virtual.picture import png
+
+        return png(self)
 
     def svg(self) -> str:
         """For a browser."""
@@ -77,10 +83,10 @@ class Timeline:
         ]
         for number, lane in enumerate(self.lanes):
             top = 34 + _ROW * number
-            parts.append(f'<text x="10" y="{top + 12}">{escape(_title(lane))}</text>')
+            parts.append(f'<text x="10" y="{top + 12}">{escape(title(lane))}</text>')
             parts += [
                 f'<rect x="{_LEFT + scale * (span.start - self.begin):.1f}" y="{top}" height="14" '
-                f'width="{max(1.0, scale * span.seconds):.1f}" fill="{_COLOUR[lane.kind]}"/>'
+                f'width="{max(1.0, scale * span.seconds):.1f}" fill="{COLOUR[lane.kind]}"/>'
                 for span in lane.spans
             ]
         top = 34 + _ROW * len(self.lanes)
@@ -93,10 +99,10 @@ class Timeline:
 
 
 _CELL = {"said": "#", "heard": "=", "recorded": "R"}
-_COLOUR = {"said": "#2b6cb0", "heard": "#68a063", "recorded": "#c53030"}
+COLOUR = {"said": "#2b6cb0", "heard": "#68a063", "recorded": "#c53030"}
 
 
-def _title(lane: Lane) -> str:
+def title(lane: Lane) -> str:
     return lane.name if lane.kind == "recorded" else f"{lane.name} {lane.kind}" if lane.kind == "said" else lane.name
 
 

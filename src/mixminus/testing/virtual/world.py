@@ -22,6 +22,7 @@ from mixminus.testing.ear import Span
 from mixminus.testing.server import ServerAddress, plivo_client
 from mixminus.testing.sink import CallbackSink, Received
 from mixminus.testing.sources import from_file
+from mixminus.testing.virtual.aio import AsyncWorld
 from mixminus.testing.virtual.apps import App, serve_app
 from mixminus.testing.virtual.frozen import Entry, Frozen, packed
 from mixminus.testing.virtual.loop import VirtualLoop
@@ -289,6 +290,11 @@ class World:
         if self._client is None:
             self._client = plivo_client(self.address)
         return self._client
+
+    @property
+    def aio(self) -> AsyncWorld:
+        """The same for async tests: awaited, with the test's loop free for the application."""
+        return AsyncWorld(self)
 
     # -- what goes wrong
 
