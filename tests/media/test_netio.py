@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mixminus.media.batch import DatagramBatch, PacketBatch, address_length, pack_address, unpack_address
-from mixminus.media.netio import NetIO, open_netio, pass_quota
+from mixminus.media.netio import IDLE_TURN, NetIO, open_netio, pass_quota
 
 
 def udp(host: str = "127.0.0.1") -> socket.socket:
@@ -94,6 +94,36 @@ def test_what_arrives_is_told_with_its_port_and_sender(
     assert net.counters.received == 12
     net.receive(batch)
     assert batch.count == 0
+
+
+def test_ports_that_nobody_uses_are_read_now_and_then_and_what_waits_is_not_for_who_comes(
+    pool: list[socket.socket], peer: socket.socket, portable: bool
+) -> None:
+    net = open_netio(pool, portable=portable)
+    batch = PacketBatch(64)
+    used: tuple[int, ...] = (0,)
+    net.receive(batch, used)
+
+    def send(index: int) -> None:
+        peer.sendto(b"x", pool[index].getsockname())
+        select.select([pool[index]], [], [], 5)
+
+    for index in (0, 1):
+        send(index)
+    net.receive(batch, used)
+    assert batch.port[: batch.count].tolist() == [0]
+    reads = 0
+    while not batch.count or batch.port[0] != 1:
+        net.receive(batch, used)
+        reads += 1
+        assert reads <= IDLE_TURN
+    send(2)
+    used = (0, 2)
+    net.receive(batch, used)
+    assert batch.count == 0
+    send(2)
+    net.receive(batch, used)
+    assert batch.port[: batch.count].tolist() == [2]
 
 
 def test_each_datagram_leaves_its_own_port_with_its_own_header(

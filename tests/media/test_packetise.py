@@ -68,3 +68,42 @@ def test_the_batch_shrinks_when_legs_leave() -> None:
     batch = studio.engine._packetiser.batch
     assert batch.count == 2
     assert np.unique(batch.address[:2], axis=0).shape[0] == 2
+
+
+def test_a_stream_with_a_sender_goes_on_where_another_worker_left_off() -> None:
+    """Wherever and whenever the leg is opened: its SSRC stays, sequence and timestamp are those of the time."""
+    heads = []
+    for seed, ticks in ((1, 100), (2, 107)):
+        studio = Studio(seed=seed)
+        studio.ticks = ticks
+        leg = protocol.OpenLeg("a", "room", PORTS[0], ("127.0.0.1", 4000), talk=1, hear=1, sender=77)
+        studio.add(Peer("a", ("127.0.0.1", 4000), "PCMU", PORTS[0]))
+        studio.apply(leg)
+        studio.run(3)
+        heads.append(studio.peers["a"].headers)
+    first, second = heads
+    assert {header.ssrc for header in first} == {header.ssrc for header in second}
+    assert [header.sequence for header in second] == [header.sequence + 7 & 0xFFFF for header in first]
+    assert second[0].timestamp == first[0].timestamp + 7 * FRAME & 0xFFFFFFFF
+
+
+def test_a_leg_that_goes_on_elsewhere_says_no_goodbye() -> None:
+    for elsewhere, farewells in ((False, 1), (True, 0)):
+        studio = Studio()
+        remote = ("127.0.0.1", 4000)
+        studio.add(Peer("a", remote, "PCMU", PORTS[0]))
+        studio.apply(protocol.OpenLeg("a", "room", PORTS[0], remote, talk=1, hear=1, rtcp=remote))
+        studio.run(300)
+        studio.engine.reports()
+        studio.apply(protocol.CloseLeg("a", elsewhere=elsewhere))
+        assert len(studio.engine.reports()) == farewells
+
+
+def test_ports_with_a_leg_are_told() -> None:
+    studio = Studio()
+    studio.join("a", port=PORTS[1])
+    studio.tick()
+    assert list(studio.engine._packetiser.batch.listening) == [1]
+    studio.leave(studio.peers["a"])
+    studio.tick()
+    assert list(studio.engine._packetiser.batch.listening) == []
