@@ -70,6 +70,19 @@ def test_noise_of_the_level_the_peer_named_is_heard_while_it_pauses() -> None:
     assert dbov(joined(listener.heard[-10:])) > -30
 
 
+def test_a_flood_of_noises_costs_two_a_tick_and_a_bounded_memory() -> None:
+    studio, talker, _ = call()
+    studio.tick({"a": tone(440, 1)[0]})
+    comfort = studio.engine._comfort
+    for number in range(130):
+        payloads = (bytes([60, number, other]) for other in range(20))
+        studio.deliver(talker, *(talker.raw(payload, payload_type=13) for payload in payloads))
+        before = len(comfort._loops)
+        studio.tick()
+        assert len(comfort._loops) - before <= 2
+    assert len(comfort._loops) == 256
+
+
 def test_noise_is_nobody_speaking() -> None:
     studio, talker, _ = call()
     for frame in tone(440, 20):

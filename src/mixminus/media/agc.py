@@ -36,6 +36,8 @@ RISE_DB: Final = 0.08
 """A tick, by which the quietest is forgotten: steady noise is known as such after some seconds."""
 FIRST: Final = 10
 """Frames of voice before the gain moves."""
+_PIECE: Final = 128
+"""Legs at a time, so that what is worked on stays in the cache."""
 MEMORY: Final = 100
 """Frames of voice, 2 s, that its level is the mean of, the older the less."""
 
@@ -87,9 +89,12 @@ class GainControl:
     def _apply(self, sound: Sound, begins: Floats) -> None:
         """From the gain of the last tick to that of this one; what then does not fit is limited."""
         state = self._state
-        at = np.flatnonzero(state.agc[sound.row] | (begins[sound.row] != 1))
-        if not at.size:
-            return
+        found = np.flatnonzero(state.agc[sound.row] | (begins[sound.row] != 1))
+        for first in range(0, found.size, _PIECE):
+            self._apply_to(sound, found[first : first + _PIECE], begins)
+
+    def _apply_to(self, sound: Sound, at: Index, begins: Floats) -> None:
+        state = self._state
         row, pcm = sound.row[at], sound.pcm[at].astype(np.float32)
         begin, end = begins[row][:, None], state.gain[row][:, None]
         ramp = np.arange(1, pcm.shape[1] + 1, dtype=np.float32) / np.float32(pcm.shape[1])

@@ -26,6 +26,8 @@ LOOKS: Final = 8
 """Looks that found it, more than did not, until it is taken out: 640 ms."""
 LEAST: Final = 24.0
 """A mean of a frame below this is nothing; where the gate's own threshold lies."""
+_PIECE: Final = 128
+"""Legs at a time, so that what is worked on stays in the cache."""
 SHARE: Final = 1 / 16
 """Of a frame's energy that must be in its mean. Speech, which has no such tones, and noise never have it for long."""
 
@@ -45,10 +47,14 @@ class Offsets:
         state = self._state
         if not state.offset.any():
             return
-        at = np.flatnonzero(state.offset[row])
-        if not at.size:
-            return
-        row = row[at]
+        found = np.flatnonzero(state.offset[row])
+        for begin in range(0, found.size, _PIECE):
+            at = found[begin : begin + _PIECE]
+            self._take_out(rate, row[at], pcm, at)
+
+    def _take_out(self, rate: int, row: Index, pcm: Pcm, at: Index) -> None:
+        """``row`` (N,) has its samples at ``at`` (N,) of ``pcm``."""
+        state = self._state
         sound = pcm[at].astype(np.float64)
         level = follow(state.offset_level[row], sound, rate)
         state.offset_level[row] = level[:, -1]
@@ -91,5 +97,7 @@ def follow(level: NDArray[np.float64], sound: NDArray[np.float64], rate: int) ->
     """
     keep = exp(-2 * pi * CORNER_HZ / rate)
     fade = keep ** np.arange(1, sound.shape[1] + 1)
-    followed: NDArray[np.float64] = fade * (level[:, None] + (1 - keep) * np.cumsum(sound / fade, axis=1))
+    followed = np.cumsum(sound * ((1 - keep) / fade), axis=1)
+    followed += level[:, None]
+    followed *= fade
     return followed
