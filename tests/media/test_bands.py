@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from media.kit import RATES, SILENCE, Studio, joined, strength, tone, voice
+from media.kit import RATES, SILENCE, TYPES, Studio, joined, strength, tone, voice
 from mixminus.errors import MediaError
 from mixminus.media import protocol
 from mixminus.media.codecs import opus
@@ -235,6 +236,60 @@ def test_a_listener_who_begins_and_stops_talking_hears_no_break() -> None:
     pcm = joined(studio.peers["mover"].heard[20:]).astype(int)
     assert np.abs(np.diff(pcm)).max() < 3 * 3000 * 2 * np.pi * 440 / 48000, "a click"
     assert heard(studio, "third", 1250) < 20
+
+
+def loudness(pcm: NDArray[np.generic]) -> NDArray[np.float64]:
+    """(T,) dB of frames (T, S)."""
+    power: NDArray[np.float64] = 10 * np.log10(np.square(np.asarray(pcm, np.float64)).mean(axis=1) + 1)
+    return power
+
+
+def speech(codec: protocol.Codec, seconds: float, seed: int = 1, pitch: float = 140.0) -> NDArray[np.int16]:
+    """(T, S) at the codec's rate."""
+    return np.ascontiguousarray(voice(seconds, seed, pitch)[:, :: 48000 // RATES[codec]])
+
+
+@pytest.mark.parametrize("codec", ["G722", "opus"])
+def test_a_word_after_silence_is_as_loud_as_it_was_said(codec: protocol.Codec) -> None:
+    """A decoder that was sent something else than its encoder thinks makes a burst of it."""
+    studio = Studio()
+    for leg in ("speaker", "listener"):
+        studio.join(leg, codec=codec)
+    studio.apply(protocol.StartTap("tap", "room", 1, "nowhere"))
+    said, silence = speech(codec, 4.0), np.zeros(RATES[codec] // 50, np.int16)
+    for tick in range(200):
+        if tick == 20:
+            studio.join("late", codec=codec)
+        if tick in (45, 60):
+            studio.apply(protocol.UpdateLeg("late", studio.peers["late"].address, codec, TYPES[codec], send=tick == 60))
+        talks = 40 <= tick < 80 or tick >= 130
+        studio.tick({"speaker": said[tick] if talks else silence, "listener": silence})
+    studio.apply(protocol.StopTap("tap"))
+    mix = studio.tapes["tap"].pcm.reshape(200, -1)
+    for leg, begin in (("listener", 41), ("listener", 131), ("late", 61), ("late", 131)):
+        heard = np.array(studio.peers[leg].heard)[begin - 200 :]
+        assert (loudness(heard[:15]) < loudness(mix[begin : begin + 15]) + 4).all(), leg
+        assert np.abs(heard[:15].astype(int)).max() < 1.3 * np.abs(mix[begin : begin + 15].astype(int)).max()
+
+
+@pytest.mark.parametrize("codec", ["G722", "opus"])
+def test_moving_between_the_shared_stream_and_an_own_one_is_40_db_below_what_is_heard(codec: protocol.Codec) -> None:
+    heard = {}
+    for moves in (False, True):
+        studio = Studio()
+        for leg in ("speaker", "mover", "third"):
+            studio.join(leg, codec=codec)
+        said, own = speech(codec, 6.0), speech(codec, 6.0, 5, 200)
+        silence = np.zeros(RATES[codec] // 50, np.int16)
+        for tick in range(300):
+            talks = moves and (40 <= tick < 80 or 95 <= tick < 98 or 210 <= tick < 220)
+            studio.tick({"speaker": said[tick], "mover": own[tick] if talks else silence, "third": silence})
+        heard[moves] = np.array(studio.peers["mover"].heard[10:])
+        if codec == "opus":
+            assert studio.peers["mover"].payloads[200] == studio.peers["third"].payloads[200], "and they do share"
+    difference = heard[True].astype(int) - heard[False]
+    assert np.abs(difference).max() < 0.01 * np.abs(heard[False].astype(int)).max()
+    assert loudness(difference).max() < loudness(heard[False]).max() - 40
 
 
 @pytest.mark.parametrize("codec", ["G722", "opus"])

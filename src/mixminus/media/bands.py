@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media import level
+from mixminus.media.codecs import g722, opus
+from mixminus.media.g722_speakers import G722Speakers
 from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Plan, build_plan
 from mixminus.media.mix import WIDE_LAWS, Layout, Mixer, lay_out_mixes
 from mixminus.media.resample import RATES, Resampler
-from mixminus.media.speakers import RATE_OF, Speakers, silence_of
+from mixminus.media.speakers import RATE_OF, Speakers
 from mixminus.media.state import FRAME, RATE, MediaState
 from mixminus.media.streams import Run
 from mixminus.media.tap import Taps
@@ -73,7 +75,7 @@ class Band:
         self._law = next(law for law, codec_rate in RATE_OF.items() if codec_rate == rate)
         self.frame: Pcm = np.zeros((0, rate // 50), np.int16)
         self.taps = Taps(state, self)
-        self.speakers = Speakers(self._law)
+        self.speakers = G722Speakers() if self._law == g722.G722_CODE else Speakers()
         self._limiter = Limiter()
         self._mixer = Mixer(self._limiter, 1, rate // 50)
         self._plan: Plan | None = None
@@ -236,11 +238,10 @@ class Bands:
             begin += band.mix(payload, self._length, begin, self._run)
         self._sounds = []
         self._silences_at = silences_at
-        for place, law in enumerate(WIDE_LAWS, silences_at):
-            if (self._state.law[self._row] == law).any():
-                silence = silence_of(law)
-                payload[place, : len(silence)] = np.frombuffer(silence, np.uint8)
-                self._length[place] = len(silence)
+        if (self._state.law[self._row] == opus.OPUS_CODE).any():
+            silence, place = opus.silence(), silences_at + WIDE_LAWS.index(opus.OPUS_CODE)
+            payload[place, : len(silence)] = np.frombuffer(silence, np.uint8)
+            self._length[place] = len(silence)
 
     def address(self, payload_row: Index) -> NDArray[np.int32]:
         """Put the payloads of this tick to their legs in ``payload_row`` ((L,)); (L,) lengths of all payloads."""

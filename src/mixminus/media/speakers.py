@@ -1,17 +1,16 @@
-"""Encoders with a state, one for each distinct mix that somebody is sent: they follow their listeners.
+"""Encoders of Opus, one for each distinct mix that somebody is sent: they follow their listeners.
 
 Listeners of one mix share one encoder, and so one payload. When they part (one begins to talk, and hears the others
-without themself) those who go away get a copy of the encoder as it is (Opus), so that what their decoders know of the
-past stays true. When they come together they go over to the encoder most of them have already; by then both have heard
-the same for the 200 ms for which the gate is open after the last sound, and agree. G.722 cannot be copied: there who
-goes away gets a new encoder, and a decoder adapts to it within a few milliseconds.
+without themself) those who go away get a copy of the encoder as it is, so that what their decoders know of the past
+stays true. When they come together they go over to the encoder most of them have already; by then both have heard the
+same for the 200 ms for which the gate is open after the last sound, and agree.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,42 +27,14 @@ RATE_OF: Final = {g722.G722_CODE: g722.RATE, opus.OPUS_CODE: opus.RATE}
 """Codec → Hz of what it codes."""
 
 
-def silence_of(law: int) -> bytes:
-    """The payload for who hears nothing; to be sent however often."""
-    return opus.silence() if law == opus.OPUS_CODE else g722.SILENCE
-
-
-class G722Speaker:
-    def __init__(self) -> None:
-        self.encoder = g722.Encoder()
-
-    def clone(self) -> G722Speaker:
-        return G722Speaker()
-
-
-class OpusSpeaker:
-    def __init__(self) -> None:
-        self.encoder = opus.Encoder()
-
-    def clone(self) -> OpusSpeaker:
-        twin = object.__new__(OpusSpeaker)
-        twin.encoder = self.encoder.clone()
-        return twin
-
-
-Speaker: TypeAlias = G722Speaker | OpusSpeaker
-
-
 class Speakers:
-    """The encoders of one codec, ``law`` (:data:`RATE_OF`), and which legs hear each."""
+    """The encoders of Opus, and which legs hear each."""
 
-    def __init__(self, law: int) -> None:
-        self.law = law
-        self._make: type[G722Speaker] | type[OpusSpeaker] = OpusSpeaker if law == opus.OPUS_CODE else G722Speaker
-        self._of: dict[int, Speaker] = {}
+    def __init__(self) -> None:
+        self._of: dict[int, opus.Encoder] = {}
         """Leg's row → the encoder it heard last; kept while nothing is audible to it."""
         self._mixes: list[int] = []
-        self._chosen: list[Speaker] = []
+        self._chosen: list[opus.Encoder] = []
 
     def forget(self, row: int) -> None:
         """The leg has gone."""
@@ -85,9 +56,9 @@ class Speakers:
         number[audible] = place
         return number
 
-    def _choose(self, groups: list[list[int]]) -> list[Speaker]:
+    def _choose(self, groups: list[list[int]]) -> list[opus.Encoder]:
         """For each group the encoder that most of it has had; a copy of it if a larger group has taken it."""
-        chosen: dict[int, Speaker] = {}
+        chosen: dict[int, opus.Encoder] = {}
         taken: set[int] = set()
         for group in sorted(range(len(groups)), key=lambda group: -len(groups[group])):
             rows = groups[group]
@@ -95,7 +66,7 @@ class Speakers:
             wanted = max(had, key=lambda key: (had[key], key not in taken), default=None)
             speaker = next((self._of[row] for row in rows if id(self._of.get(row)) == wanted), None)
             if speaker is None:
-                speaker = self._make()
+                speaker = opus.Encoder()
             elif id(speaker) in taken:
                 speaker = speaker.clone()
             taken.add(id(speaker))
@@ -106,20 +77,11 @@ class Speakers:
 
     def speak(self, mix: Pcm, payload: Bytes, begin: int, run: Run) -> NDArray[np.int32]:
         """Encode every mix, from its row of ``mix`` to a row of ``payload``, from row ``begin`` on; (N,) lengths."""
-        if self.law == opus.OPUS_CODE:
-            return self._speak_opus(mix, payload, begin, run)
-        encoders = [speaker.encoder for speaker in self._chosen if isinstance(speaker, G722Speaker)]
-        coded = g722.encode_each(encoders, [mix[row] for row in self._mixes])
-        payload[begin : begin + len(coded), : coded.shape[1]] = coded
-        return np.full(len(coded), coded.shape[1], np.int32)
-
-    def _speak_opus(self, mix: Pcm, payload: Bytes, begin: int, run: Run) -> NDArray[np.int32]:
         source, step = mix.ctypes.data, mix.strides[0]
         target, stride = payload.ctypes.data + begin * payload.strides[0], payload.strides[0]
         tasks = [
-            (number, speaker.encoder.at, source + row * step, target + number * stride)
+            (number, speaker.at, source + row * step, target + number * stride)
             for number, (row, speaker) in enumerate(zip(self._mixes, self._chosen, strict=True))
-            if isinstance(speaker, OpusSpeaker)
         ]
         sizes = [0] * len(tasks)
         run(partial(opus.encode_each, iter(tasks), sizes), len(tasks))
