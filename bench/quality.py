@@ -39,7 +39,7 @@ LEAD = 100
 """Ticks of quiet before the speech and after it."""
 PORT = 20000
 PIECE = RATE // 2
-REACH = 3 * RATE // 10
+REACH = 6 * RATE // 10
 _EXTRAPOLATE = "extrapolate"
 
 

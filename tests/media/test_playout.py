@@ -14,6 +14,7 @@ from mixminus.media.conceal import CROSS_MS, FADE_SLOTS
 from mixminus.media.depth import MAX_DELAY, WINDOW
 from mixminus.media.ingest import MAX_WAVES, OVERFULL
 from mixminus.media.state import FRAME, SLOT
+from mixminus.testing import sources
 
 FAKED = -1
 SILENT = -2
@@ -160,8 +161,10 @@ def test_when_all_are_delayed_nothing_is_lost_and_the_delay_grows() -> None:
     line = Line(40)
     line.run(on_time(line, 40, lambda packet: packet if packet < 10 else packet + 3), 43)
     heard = line.heard()
-    assert [slot for slot in heard if slot >= 0] == [slot for slot in range(80) if slot != 20]
-    assert heard.count(FAKED) == 5, "two frames, and the slot crossed over to"
+    numbered = [slot for slot in heard if slot >= 0]
+    assert numbered == [slot for slot in range(80) if slot != 20][: len(numbered)]
+    assert len(numbered) > 60, "then a pitch period is put in, for depth to spare"
+    assert heard[: heard.index(60)].count(FAKED) == 5, "two frames, and the slot crossed over to"
     assert (line.stats.lost, line.stats.late, line.stats.concealed) == (0, 0, 2)
 
 
@@ -272,27 +275,30 @@ def jittered(line: Line, packets: int, mean_ms: float, seed: int) -> dict[int, l
 
 
 @pytest.mark.parametrize(
-    ("mean_ms", "missed", "most_ms"), [(1, 0, 20), (5, 0.002, 45), (20, 0.01, 120), (40, 0.03, 200)]
+    ("mean_ms", "missed", "most_ms"), [(1, 0, 20), (5, 0.002, 45), (20, 0.01, 130), (40, 0.03, 200)]
 )
 def test_jitter_costs_delay_but_hardly_a_frame(mean_ms: float, missed: float, most_ms: float) -> None:
     packets = 1500
     line = Line(packets)
     line.run(jittered(line, packets, mean_ms, 7), packets + 20)
-    heard = np.array(line.heard())
-    when = {int(slot): at for at, slot in enumerate(heard) if slot >= 0}
     assert line.stats.lost <= missed * packets
-    delay = [10 * (at - slot) for slot, at in when.items() if slot > 200]
+    line.studio.apply(protocol.StopTap("tape"))
+    sent = line.sent.tobytes()
+    slots = line.studio.tapes["tape"].pcm.reshape(-1, SLOT)
+    found = {at: sent.find(slot.tobytes()) // 2 for at, slot in enumerate(slots) if slot.any()}
+    delay = [(at * SLOT - begin) / 8 for at, begin in found.items() if begin > 200 * SLOT]
+    assert len(delay) > 0.9 * 2 * packets - 200
     assert np.mean(delay) <= most_ms
 
 
 def test_delay_is_given_back_when_the_network_calms_down() -> None:
-    line = Line(1500)
+    line = Line(2000)
     arrivals = jittered(line, 300, 30, 3)
     last = max(arrivals)
-    for packet in range(300, 1500):
+    for packet in range(300, 2000):
         arrivals.setdefault(max(packet, last), []).append(line.say(packet))
     delays = []
-    for tick in range(1500):
+    for tick in range(2000):
         line.studio.deliver(line.talker, *arrivals.get(tick, []))
         line.studio.tick()
         delays.append(line.stats.delay_ms)
@@ -314,13 +320,13 @@ def test_delay_is_given_back_at_once_in_silence() -> None:
 
 
 def test_after_an_outage_the_delay_stays_within_its_limit() -> None:
-    line = Line(500)
-    made = [line.say(packet) for packet in range(500)]
+    line = Line(700)
+    made = [line.say(packet) for packet in range(700)]
     arrivals = {tick: [made[tick]] for tick in range(50)}
     arrivals[70] = made[50:71]
-    arrivals |= {tick: [made[tick]] for tick in range(71, 500)}
+    arrivals |= {tick: [made[tick]] for tick in range(71, 700)}
     delays = []
-    for tick in range(500):
+    for tick in range(700):
         line.studio.deliver(line.talker, *arrivals.get(tick, []))
         line.studio.tick()
         delays.append(line.stats.delay_ms)
@@ -364,9 +370,32 @@ def test_giving_back_delay_while_there_is_sound_makes_no_click() -> None:
         studio.deliver(talker, talker.packet(sound[n]))
         studio.tick()
     studio.apply(protocol.StopTap("tape"))
-    assert studio.stats("talker").delay_ms == 20
+    assert studio.stats("talker").delay_ms <= 30
     steps = np.abs(np.diff(studio.tapes["tape"].pcm[4 * FRAME : (ticks - 20) * FRAME].astype(np.int32)))
     assert steps.max() < 2.5 * 8000 * 2 * np.pi * 200 / 8000
+
+
+def test_scaled_speech_is_the_very_same_but_for_its_joints() -> None:
+    studio = Studio()
+    talker = studio.join("talker")
+    studio.apply(protocol.StartTap("tape", "room", 1, "spool"))
+    voice = np.concatenate([sources.voice("agent"), sources.voice("customer")])
+    sound = voice[: voice.size // FRAME * FRAME].reshape(-1, FRAME)
+    studio.deliver(talker, *(talker.packet(sound[n]) for n in range(7)))
+    for n in range(7, len(sound)):
+        studio.deliver(talker, talker.packet(sound[n]))
+        studio.tick()
+    studio.apply(protocol.StopTap("tape"))
+    assert studio.stats("talker").delay_ms <= 40
+    assert studio.stats("talker").concealed == 0
+    sent = through(talker.law, sound.reshape(-1)).tobytes()
+    pieces = studio.tapes["tape"].pcm[2 * FRAME :].reshape(-1, FRAME // 2)
+    loud = [piece for piece in pieces if np.abs(piece).max() > 500]
+    found = [sent.find(piece.tobytes()) // 2 for piece in loud]
+    joints = found.count(-1)
+    assert 5 <= joints <= 30
+    assert {at % SLOT for at in found if at >= 0} - {0}, "pitch periods do not keep to the grid of slots"
+    assert np.count_nonzero(np.diff([at for at in found if at >= 0]) < 0) == 0
 
 
 def weather(peer: Peer, seed: int, ticks: int) -> dict[int, list[bytes]]:

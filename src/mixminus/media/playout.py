@@ -34,12 +34,14 @@ _SHORTEST: Final = round(RATE * timescale.SHORTEST_MS / 1000)
 _MUCH: Final = 6 * SLOT
 """Samples owed (60 ms) from which on joints follow one another faster, and need be less alike."""
 _TOO_MUCH: Final = 20 * SLOT
-_ALIKE: Final = np.array([timescale.ALIKE, 0.6, 0.3], np.float32)
-"""Likeness asked for when little, much or too much is owed."""
-_PACE: Final = np.array([4, 2, 1])
+_ALIKE: Final = np.array([timescale.ALIKE, 0.7, 0.3], np.float32)
+"""Likeness asked for when little, much or too much is owed; the last also of what is not loud."""
+_PACE: Final = np.array([4, 4, 1])
 """Ticks from joint to joint."""
-_PATIENCE: Final = np.array([48, 12, 3])
-"""Ticks, multiples of _PACE, after which a joint is made though nothing is alike: in music, in noise."""
+_PATIENCE: Final = np.array([100, 20, 1])
+"""Ticks, multiples of _PACE, after which a joint is made in the midst of a loud sound, too."""
+_FORCED: Final = np.array([200, 40, 3])
+"""Ticks, multiples of _PATIENCE, after which it is made though nothing is alike: in music, in noise."""
 
 
 def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
@@ -93,7 +95,7 @@ def _tend(state: MediaState, row: Index, number: Slots, present: Flags, heard: F
     _move_on(state, row[quiet], number[quiet], present[quiet], faked[quiet], heard[quiet])
     row = row[sounds]
     tail, given = _recall(state, row, tick)
-    work = np.concatenate((given, np.zeros((row.size, MOST_SLOTS * SLOT), np.int16)), axis=1)
+    work = np.concatenate((np.zeros((row.size, MOST_SLOTS * SLOT), np.int16), given), axis=1)
     missing = FRAME - state.held[row]
     takes = (missing + SLOT - 1) // SLOT
     cut, add = _wanted(state, row, tick)
@@ -219,18 +221,23 @@ def _urgency(owed: Slots) -> Index:
     return (owed >= _MUCH).astype(np.intp) + (owed >= _TOO_MUCH)
 
 
-def _alike(state: MediaState, row: Index, tick: int) -> NDArray[np.float32]:
-    """Likeness asked for: less when much is owed, little from those who do not speak, none from time to time."""
-    urgency = _urgency(state.owed[row])
-    alike = np.where(state.speaking[row], _ALIKE[urgency], _ALIKE[-1])
-    return np.where((row + tick) % _PATIENCE[urgency] == 0, np.float32(-1), alike)
+def _alike(state: MediaState, row: Index, work: Pcm, tick: int) -> NDArray[np.float32]:
+    """Likeness asked of a joint: in pauses, and in what is soft in speech, little; elsewhere that is waited for."""
+    owed = np.abs(state.owed[row])
+    urgency = np.where(state.owed[row] < 0, 1, _urgency(owed))
+    sound = work[:, -2 * FRAME :].astype(np.float32)
+    soft = np.einsum("as,as->a", sound, sound) < SPEECH_RMS**2 * sound.shape[1]
+    turn = row + tick
+    loud = np.where(turn % _PATIENCE[urgency] == 0, _ALIKE[urgency], np.float32(2))
+    loud = np.where(turn % _FORCED[urgency] == 0, np.float32(-1), loud)
+    return np.where(soft, _ALIKE[-1], loud).astype(np.float32)
 
 
 def _scale(
     state: MediaState, row: Index, work: Pcm, begin: Index, cut: Flags, add: Flags, tick: int
 ) -> tuple[Pcm, Index]:
     """Pay what can be paid of what is owed."""
-    alike = _alike(state, row, tick)
+    alike = _alike(state, row, work, tick)
     if (of := np.flatnonzero(cut)).size:
         done = timescale.shorten(work[of], begin[of], RATE, state.owed[row[of]], alike[of])
         work[of], begin[of] = done.sound, begin[of] + done.by
