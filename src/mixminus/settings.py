@@ -235,7 +235,9 @@ class Settings(_Table):
         "cut", description="What a pause is in the file: nothing, silence of its length, or a tone."
     )
     transcribe_model: str = Field(
-        "", description="Model of the transcription engine; of faster-whisper a folder. Empty: nothing is transcribed."
+        "",
+        description="Model of the transcription engine; of faster-whisper a folder, of PocketSphinx en-us. Empty: nothing "
+        "is transcribed.",
     )
     transcribe_engine: str = Field(
         "mixminus.recording.transcribe:faster_whisper",
@@ -246,7 +248,7 @@ class Settings(_Table):
         7,
         ge=0,
         description="Days for which a recording's master (58 MB an hour, and as much for each hour of a voice's track) "
-        "is kept so that it can be rendered anew. 0, or encryption: it is removed once its file is announced.",
+        "is kept so that it can be rendered anew. 0: it is removed once its file is announced.",
     )
     session_expires: int = Field(1800, ge=90, description="SIP session timer, seconds (RFC 4028).")
     rate_limit: int = Field(
