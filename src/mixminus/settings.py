@@ -236,8 +236,8 @@ class Settings(_Table):
     )
     transcribe_model: str = Field(
         "",
-        description="Model of the transcription engine; of faster-whisper a folder, of PocketSphinx en-us. Empty: nothing "
-        "is transcribed.",
+        description="Model of the transcription engine; of faster-whisper a folder, of PocketSphinx en-us. "
+        "Empty: nothing is transcribed.",
     )
     transcribe_engine: str = Field(
         "mixminus.recording.transcribe:faster_whisper",
