@@ -212,3 +212,24 @@ def test_a_call_at_the_usual_level_is_never_touched() -> None:
     tape = studio.tapes["tape"].pcm
     begin = int(np.flatnonzero(tape)[0]) // FRAME * FRAME
     assert (tape[begin : begin + plain.size] == plain.reshape(-1)).all()
+
+
+def test_what_a_leg_that_is_not_sent_to_would_hear_lacks_its_own_voice_however_loud() -> None:
+    """Its recording with both sides: the others alone, and both together limited without a wrap."""
+    studio = Studio()
+    for name in "abc":
+        studio.join(name, send=name != "a")
+    start = protocol.StartTap("tape", "room", 0, "spool", leg="a", heard=True)
+    studio.apply(start)
+    hertz = {"a": 300, "b": 500, "c": 700}
+    sounds = {name: tone(one, 75, peak=20000) for name, one in hertz.items()}
+    for tick in range(75):
+        studio.tick({name: sound[tick] for name, sound in sounds.items()})
+    studio.apply(protocol.StopTap("tape"))
+    tape = studio.tapes["tape"]
+    rest, whole = tape.track("heard")[-4800:-800], tape.pcm[-4800:-800]
+    assert strength(rest, 300) < 0.02 * strength(rest, 500)
+    strengths = [strength(whole, one) for one in hertz.values()]
+    assert max(strengths) < 1.3 * min(strengths)
+    spread = np.abs(np.fft.rfft(whole * np.blackman(whole.size))) ** 2
+    assert spread[int(whole.size * 1500 / 8000) :].sum() < 0.01 * spread.sum()

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from mixminus.media.limiter import bring_under
+from mixminus.media.limiter import Totals, bring_under
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
@@ -75,7 +75,9 @@ class Taps:
         self._mask = np.zeros(capacity, np.uint64)
         """Its voice is recorded while it talks on one of these; 0: on any."""
         self._gain = np.ones(capacity, np.float32)
-        """Of the limiter, where two voices are added up here."""
+        """Of the limiter, where a leg's voice and what it hears are added up."""
+        self._heard_gain = np.ones(capacity, np.float32)
+        """Of the limiter for what a leg would hear that is not sent to."""
         self._fill = np.zeros(capacity, np.intp)
         self._limit = np.full(capacity, BLOCK, np.intp)
         """Ticks at which to hand on: a tap's first block is short, so that taps take turns."""
@@ -99,7 +101,8 @@ class Taps:
         self._sinks[at], self._commands[at] = sink, command
         self._at[row] = at
         self._of_leg[at], self._leg[at] = bool(command.leg), leg
-        self._both[at], self._mask[at], self._gain[at] = command.heard, command.hear, 1
+        self._both[at], self._mask[at] = command.heard, command.hear
+        self._gain[at] = self._heard_gain[at] = 1
         if command.leg:
             self._tracks.open_leg(at, leg, notes=command.notes)
         elif command.tracks or command.notes:
@@ -206,7 +209,9 @@ class Taps:
         if not both.size:
             return
         to, fill = at[both], self._fill[at[both]]
-        rest = heard_by(plan, layout, mix, state, self._sounds.frame, leg[both])
+        others = heard_by(plan, layout, mix, state, self._sounds.frame, leg[both])
+        rest = np.empty(others.shape, np.int16)
+        self._heard_gain[to] = bring_under(self._heard_gain[to], others, rest)
         sound = np.empty(rest.shape, np.int16)
         self._gain[to] = bring_under(self._gain[to], own[both].astype(np.int32) + rest, sound)
         self._block[to, fill] = sound
@@ -234,6 +239,7 @@ class Taps:
         self._leg = np.concatenate((self._leg, np.full(old, -1, np.intp)))
         self._both = np.concatenate((self._both, np.zeros(old, np.bool_)))
         self._gain = np.concatenate((self._gain, np.ones(old, np.float32)))
+        self._heard_gain = np.concatenate((self._heard_gain, np.ones(old, np.float32)))
         self._mask = np.concatenate((self._mask, np.zeros(old, np.uint64)))
 
 
@@ -280,13 +286,13 @@ def sums_of(plan: Plan, layout: Layout, row: Index) -> Index:
     return place
 
 
-def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, frame: Pcm, leg: Index) -> Pcm:
-    """(N, S) int16: what each of these legs hears now, its own voice taken out, whether or not it is sent.
+def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, frame: Pcm, leg: Index) -> Totals:
+    """(N, S) int32: what each of these legs hears now, its own voice taken out, whether or not it is sent.
 
-    ``frame``: (R, S), the samples of the sources.
+    ``frame``: (R, S), the samples of the sources. What no mix was made of may be over the ceiling.
     """
     place = sums_of(plan, layout, leg)
-    heard = np.zeros((leg.size, frame.shape[1]), np.int16)
+    heard = np.zeros((leg.size, frame.shape[1]), np.int32)
     hears = np.flatnonzero(place >= 0)
     heard[hears] = mix.take(place[hears], axis=0)
     less = np.full(state.capacity, -1, np.intp)
@@ -296,6 +302,5 @@ def heard_by(plan: Plan, layout: Layout, mix: Pcm, state: MediaState, frame: Pcm
     heard[mine[ready]] = mix.take(less[leg[mine[ready]]], axis=0)
     for at in mine[~ready]:  # not sent to: no such mix was made
         others = plan.source[(plan.bus == plan.bus_of[leg[at]]) & (plan.source != leg[at])]
-        total = frame[others[state.active[others]]].sum(axis=0, dtype=np.int32)
-        heard[at] = np.clip(total, -32768, 32767)
+        heard[at] = frame[others[state.active[others]]].sum(axis=0, dtype=np.int32)
     return heard
