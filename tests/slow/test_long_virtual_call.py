@@ -11,7 +11,7 @@ from mixminus.testing.sources import tone
 from mixminus.testing.virtual.world import World
 from testing.virtual.kit import add, record
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1000)
 HOURS = 8
 MOST_CPU_SECONDS = 100.0
 

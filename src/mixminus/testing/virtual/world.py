@@ -32,7 +32,7 @@ from mixminus.testing.virtual.server import APP, PUBLIC, Asked, Exchange, Virtua
 from mixminus.testing.virtual.timeline import Timeline, timeline
 
 T = TypeVar("T")
-REAL_LIMIT = 300.0
+REAL_LIMIT = 900.0
 """Real seconds that one step of a test may take."""
 BEGIN = datetime(2026, 1, 1, 9, 0, tzinfo=UTC)
 
