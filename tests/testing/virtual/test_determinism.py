@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,21 @@ import pytest
 
 from mixminus.testing.sources import tone, voice
 from mixminus.testing.virtual.bank import Bank
+from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.world import World
 from testing.virtual.kit import add, record
 
 
+def hold(world: World, phone: Phone, *, on: bool) -> None:
+    """As a re-INVITE would: the phone sends nothing, and talks on."""
+    sound = phone.line.sound
+    assert sound.plan is not None
+    plan = replace(sound.plan, send=not on)
+    world.do(lambda: sound.change(plan))
+
+
 def scenario(folder: Path, seed: int = 7) -> dict[str, Any]:
-    """Everything of a call with coach, keys, a lossy phone, a retried callback, and two recordings."""
+    """Everything of a call with a coach who is held at first, keys, a lossy phone, a retried callback, a recording."""
     with World(folder, seed=seed) as world:
         agent, customer, boss = world.phone("agent"), world.phone("customer", codecs=("PCMA",)), world.phone("boss")
         world.app.fail("/status", times=1)
@@ -25,14 +35,16 @@ def scenario(folder: Path, seed: int = 7) -> dict[str, Any]:
         add(world, "customer", customer)
         add(world, "supervisor", boss, coach_mode=True)
         record(world)
+        hold(world, boss, on=True)
+        boss.says(voice("supervisor"))
         customer.loses(0.1)
         customer.says(voice("customer"))
         agent.says(tone(440), seconds=2)
         world.advance(1)
         customer.loses(0)
         world.advance(2)
+        hold(world, boss, on=False)
         customer.presses("5#")
-        boss.says(voice("supervisor"))
         world.advance(7.013)
         world.client.multi_party_calls.stop(friendly_name="room")
         world.until("MPCRecordingCompleted")

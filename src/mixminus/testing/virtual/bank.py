@@ -194,6 +194,13 @@ class BankAudio(PhoneAudio):
         if not self.mouth.talking:
             self.quiet.set()
 
+    def rests(self, ticks: int) -> None:
+        """So many ticks have passed while it was held: it has talked on, to nobody."""
+        self.mouth.skip(ticks * FRAME)
+        self._timestamp = (self._timestamp + ticks * FRAME) % (1 << 32)
+        if not self.mouth.talking:
+            self.quiet.set()
+
     def hears(self, starts: Sequence[int], codes: Sequence[Bytes]) -> None:
         """``codes``, which are its to keep, came, one packet per tick."""
         plan = self._plan
@@ -296,7 +303,8 @@ class Bank:
         if self._steady is None:
             talking = [audio for audio in self.sending if audio.sends]
             if all(audio.regular for audio in talking):
-                self._steady = Steady(talking, self.ports)
+                held = [audio for audio in self.sending if not audio.sends]
+                self._steady = Steady(talking, held, self.ports)
         return self._steady
 
     def settle(self) -> None:

@@ -52,10 +52,12 @@ class _Page:
 
 
 class Steady:
-    """``talking``: everybody who sends, none of whom does anything but go on; ``ports``: local port → its index."""
+    """``talking``: everybody who sends, none of whom does anything but go on; ``held``: who is in a call, and sends
+    nothing in it; ``ports``: local port → its index.
+    """
 
-    def __init__(self, talking: Sequence[BankAudio], ports: Mapping[int, int]) -> None:
-        self._talking = talking
+    def __init__(self, talking: Sequence[BankAudio], held: Sequence[BankAudio], ports: Mapping[int, int]) -> None:
+        self._talking, self._held = talking, held
         self._voices = [audio.voice() for audio in talking]
         """As they are at the end of the last page."""
         self._settled = [replace(voice) for voice in self._voices]
@@ -116,5 +118,7 @@ class Steady:
         sizes = [page.payload.shape[1] for page in pages]
         for voice, audio in zip(voices, self._talking, strict=True):
             audio.skip(sum(sizes) // FRAME, starts, [voice.take(size) for size in sizes])
+        for audio in self._held:
+            audio.rests(sum(sizes) // FRAME)
         for index, audio in self._hearers or ():
             audio.hears(starts, [page.payload[page.payload_row[index]] for page in pages])
