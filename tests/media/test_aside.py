@@ -33,6 +33,25 @@ def test_what_is_stuck_holds_up_no_other_once_that_was_seen() -> None:
     assert freed.is_set()
 
 
+def test_at_the_end_what_is_stuck_holds_up_no_other_either() -> None:
+    stuck, reached, others = threading.Event(), threading.Event(), list[int]()
+
+    def wait() -> None:
+        reached.set()
+        assert stuck.wait(10)
+
+    def last() -> None:
+        others.append(2)
+        stuck.set()
+
+    with Aside("test") as aside:
+        aside.submit(wait)
+        assert reached.wait(10)
+        aside.submit(lambda: others.append(1))
+        aside.submit(last)
+    assert others == [1, 2]
+
+
 def test_there_are_never_more_threads_than_allowed() -> None:
     stuck, names = threading.Event(), set[int]()
 

@@ -16,6 +16,8 @@ from typing import Self, TypeAlias
 
 MOST = 8
 """Threads at work at the same time."""
+LOOK_SECONDS = 0.05
+"""Between two looks once nobody else looks any more."""
 
 Job: TypeAlias = Callable[[], None]
 """Must not raise."""
@@ -40,6 +42,10 @@ class Aside:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        pause = threading.Event()
+        while self._jobs:
+            self.look()
+            pause.wait(LOOK_SECONDS)
         self._pool.shutdown(wait=True)
 
     def submit(self, job: Job) -> None:
