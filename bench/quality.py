@@ -176,18 +176,18 @@ def _mean(scores: list[Score]) -> Score:
     return Score(*(float(np.mean([getattr(one, name) for one in scores])) for name in Score.__dataclass_fields__))
 
 
-def repeat(history: Pcm, run: NDArray[np.int64], length: int) -> Pcm:
+def repeat(history: Pcm, length: int) -> Pcm:
     """The last 20 ms again and again."""
     return history[:, -FRAME:][:, :length]
 
 
-def hush(history: Pcm, run: NDArray[np.int64], length: int) -> Pcm:
+def hush(history: Pcm, length: int) -> Pcm:
     """Silence."""
     return np.zeros((len(history), length), np.int16)
 
 
 @contextmanager
-def concealed_by(method: Callable[[Pcm, NDArray[np.int64], int], Pcm] | None) -> Iterator[None]:
+def concealed_by(method: Callable[[Pcm, int], Pcm] | None) -> Iterator[None]:
     """Have the engine fill gaps in another way."""
     real = conceal.extrapolate
     if method is not None:
@@ -198,7 +198,7 @@ def concealed_by(method: Callable[[Pcm, NDArray[np.int64], int], Pcm] | None) ->
         setattr(conceal, _EXTRAPOLATE, real)
 
 
-METHODS: dict[str, Callable[[Pcm, NDArray[np.int64], int], Pcm] | None] = {
+METHODS: dict[str, Callable[[Pcm, int], Pcm] | None] = {
     "mixminus": None,
     "repetition": repeat,
     "silence": hush,
@@ -215,9 +215,20 @@ def measure(weathers: Sequence[Weather], seeds: int) -> dict[str, dict[Weather, 
     return found
 
 
+def also(weather: Weather) -> str:
+    """What else is bad about a network, in words."""
+    words = {
+        "out of order": not weather.in_order,
+        f"{weather.reorder:.0%} overtake": weather.reorder,
+        f"{weather.duplicate:.0%} twice": weather.duplicate,
+        f"{weather.drift_ppm:+.0f} ppm": weather.drift_ppm,
+    }
+    return ", ".join(word for word, there in words.items() if there)
+
+
 def show(found: dict[str, dict[Weather, Score]]) -> None:
     table = Table(title="speech after a bad network: PESQ (narrowband MOS-LQO)")
-    heads = ("loss", "burst", "jitter ms", *METHODS, "recording", "STOI", "STOI repetition", "buffer ms")
+    heads = ("loss", "burst", "jitter ms", "also", *METHODS, "recording", "STOI", "STOI repetition", "buffer ms")
     for head in heads:
         table.add_column(head, justify="right")
     for weather, ours in found["mixminus"].items():
@@ -225,18 +236,22 @@ def show(found: dict[str, dict[Weather, Score]]) -> None:
             f"{weather.loss:.0%}",
             f"{weather.burst:.0f}",
             f"{weather.jitter_ms:.0f}",
+            also(weather),
             *(f"{found[name][weather].pesq:.2f}" for name in METHODS),
             f"{ours.recorded:.2f}",
             f"{ours.stoi:.3f}",
             f"{found['repetition'][weather].stoi:.3f}",
             f"{ours.delay_ms:.0f}",
         )
-    Console(width=140).print(table)
+    Console(width=160).print(table)
 
 
 def conditions() -> list[Weather]:
     table = [Weather(loss=loss, jitter_ms=jitter) for loss in LOSSES for jitter in JITTERS]
     table += [Weather(loss=loss, burst=3) for loss in (0.03, 0.1)]
+    table += [Weather(loss=0.1, burst=5), Weather(jitter_ms=5), Weather(jitter_ms=10)]
+    table += [Weather(jitter_ms=jitter, in_order=False) for jitter in (20, 50)]
+    table += [Weather(jitter_ms=20, reorder=0.1), Weather(duplicate=0.1, jitter_ms=10)]
     table += [Weather(drift_ppm=ppm) for ppm in (-500, 500)]
     return table
 

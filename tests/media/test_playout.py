@@ -264,6 +264,15 @@ def test_a_clock_that_is_off_does_not_add_up(parts_per_million: float, seconds: 
     assert (line.stats.lost, line.stats.late, line.stats.concealed) == (0, 0, 0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("parts_per_million", [200, -200, 500])
+def test_an_hour_with_a_clock_that_is_off_costs_neither_delay_nor_sound(parts_per_million: float) -> None:
+    line, delays = drifting(3600, parts_per_million)
+    assert max(delays[20:]) <= 50
+    assert np.mean(delays[-500:]) <= np.mean(delays[100:600]) + 20
+    assert (line.stats.lost, line.stats.late, line.stats.concealed) == (0, 0, 0)
+
+
 def jittered(line: Line, packets: int, mean_ms: float, seed: int) -> dict[int, list[bytes]]:
     """Exponential delay of each packet; those of one tick in order of arrival."""
     random = np.random.default_rng(seed)

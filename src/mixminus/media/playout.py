@@ -198,7 +198,7 @@ def _conceal(state: MediaState, row: Index, present: Flags, faked: Flags, tail: 
     kept = pcm.copy()
     made = np.flatnonzero(faked | (present & (run > 0)))
     if made.size:
-        ahead = conceal.extrapolate(tail[made], run[made], SLOT)
+        ahead = conceal.extrapolate(tail[made], SLOT)
         faded = conceal.fade(ahead, run[made])
         fill = faked[made][:, None]
         crossed = conceal.cross(faded, pcm[made])
