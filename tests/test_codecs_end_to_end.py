@@ -72,7 +72,7 @@ async def test_a_call_goes_on_whatever_a_phone_changes_to_and_all_of_it_is_recor
     for hz in TONES:
         spans = ear.tone_spans(narrow, hz, above=-20)
         missed = len(narrow) / sources.RATE - sum(span.seconds for span in spans)
-        assert missed < 0.12 * (len(codecs) + 1), f"{hz} Hz was away for {missed:.2f} s"
+        assert missed < 0.25 * (len(codecs) + 1), f"{hz} Hz was away for {missed:.2f} s"
 
 
 async def test_the_servers_order_of_codecs_decides_in_answers_and_offers(

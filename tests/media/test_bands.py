@@ -468,3 +468,24 @@ def test_the_delay_between_codecs_is_the_filters_and_no_more(source: protocol.Co
     assert added < 0.005
     assert delay_seconds(RATES[source], RATES[target]) < 0.005
     assert TICK_NS == 20_000_000
+
+
+@pytest.mark.parametrize("codec", ["G722", "opus"])
+def test_the_delay_of_wide_legs_follows_the_network(codec: protocol.Codec) -> None:
+    """Ten seconds of jitter (40 ms on average, up to 200), then a quiet network."""
+    studio = Studio()
+    speaker = studio.join("speaker", codec=codec)
+    studio.join("listener", codec=codec)
+    random, said = np.random.default_rng(1), speech(codec, 4.0)
+    due: dict[int, list[bytes]] = {}
+    depth = []
+    for tick in range(1000):
+        late = min(10, int(random.exponential(40) / 20)) if tick < 500 else 0
+        due.setdefault(tick + late, []).append(speaker.packet(said[tick % 200]))
+        studio.deliver(speaker, *due.pop(tick, []))
+        studio.tick()
+        depth.append(studio.stats("speaker").delay_ms)
+    stats = studio.stats("speaker")
+    assert stats.late < 0.03 * 500
+    assert 80 < float(np.mean(depth[200:500])) < 200
+    assert depth[-1] < float(np.mean(depth[200:500])) - 30, "what is not needed any more is given back"

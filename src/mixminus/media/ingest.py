@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixminus.media import depth
 from mixminus.media.depth import MAX_DELAY
-from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
+from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, NEVER, SLOT, SLOTS, MediaState
 from mixminus.rtp.packet import HEADER_BYTES, HeaderBatch
 
 Index = NDArray[np.intp]
@@ -214,7 +214,6 @@ def _place(
     play = np.where(idle, slot - margin, np.where(newest & (slot < play), slot, play))
     late = ~newest & ~twice & (slot + count <= play)
     state.late[row] += late
-    state.hold[row[late & (end - play < MAX_DELAY) & (state.rate[row] > RATE)]] = FRAME_SLOTS
     state.duplicate[row] += twice
 
     _close_gap(state, row, newest, newest & (step == 1) & ~fresh, gap, end)
@@ -243,7 +242,6 @@ def _begin(state: MediaState, row: Index) -> None:
     state.end[row] = SLOTS
     state.play[row] = SLOTS - state.margin[row]
     state.gap[row] = 0
-    state.slack[row] = FOREVER
     state.good[row] = NEVER
 
 

@@ -68,8 +68,6 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "end": ((), np.int64, 0),
     "play": ((), np.int64, 0),
     "margin": ((), np.int64, FRAME_SLOTS),
-    "slack": ((), np.int64, FOREVER),
-    "hold": ((), np.int64, 0),
     "lateness": ((BINS,), np.int32, 0),
     "unsteady": ((), np.bool_, 0),
     "owed": ((), np.int64, 0),
@@ -186,10 +184,6 @@ class MediaState:
     """Next slot to be played."""
     margin: NDArray[np.int64]
     """Slots of delay with which a talk spurt begins; follows what the network needed."""
-    slack: NDArray[np.int64]
-    """Least number of slots left over after a tick, in the present window."""
-    hold: NDArray[np.int64]
-    """Slots of concealment still to be put in, so that the delay grows."""
     lateness: NDArray[np.int32]
     """(R, BINS) how many packets came how late: weights, by lateness in slots modulo BINS."""
     unsteady: NDArray[np.bool_]

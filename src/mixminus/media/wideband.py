@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g722, opus
-from mixminus.media.state import FOREVER, FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
+from mixminus.media.state import FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
 from mixminus.media.streams import AHEAD_SLOTS, FADE_SLOTS, G722Stream, OpusStream, Piece, Run, Work, on_this_thread
 from mixminus.rtp.packet import HeaderBatch
 
@@ -30,8 +30,8 @@ Bytes = NDArray[np.uint8]
 
 CLOCKS: Final = opus.RATE // RATE
 """Ticks of the clock of Opus to one of the jitter buffer's."""
-WINDOW: Final = 100
-"""Ticks over which a surplus of delay must last before it is taken out."""
+PACE: Final = 10
+"""Ticks between two changes of the delay in sound."""
 STALE_TICKS: Final = 50
 """Ticks after which a decoder that was not used begins anew."""
 _TICKET: Final = np.dtype([("number", "<u4"), ("part", "<u2"), ("slots", "<u2")])
@@ -151,15 +151,15 @@ class Receivers:
             return []
         state = self._state
         row = np.flatnonzero(state.started & (state.rate > RATE))
-        first, hold = state.play[row], state.hold[row]
+        first = state.play[row]
         number = first[:, None] + _HALVES
-        present: Flags = (state.stamp[row[:, None], number % SLOTS] == number) & (hold == 0)[:, None]
-        faked = _account(state, row, number, present)
-        state.play[row] = first + FRAME_SLOTS - hold
-        state.hold[row] = 0
+        present: Flags = state.stamp[row[:, None], number % SLOTS] == number
+        hold, longer, cut = _settle(state, row, np.logical_and.reduce(present, axis=1), first, tick)
+        present &= (hold == 0)[:, None]
         whole = np.logical_and.reduce(present, axis=1)
-        longer = _shrink(state, row, whole, first, tick)
-        state.slack[row] = np.minimum(state.slack[row], state.end[row] - state.play[row])
+        faked = _account(state, row, number, present)
+        state.play[row] = first + FRAME_SLOTS - hold + cut
+        state.good[row] += longer
         wanted = (present | faked).any(axis=1) & ((state.talk[row] != 0) | state.inband[row])
         due = Due(row, first, present, longer, hold).pick(wanted)
         return self._play(due, (whole & ~longer)[wanted], tick)
@@ -331,27 +331,21 @@ def _account(state: MediaState, row: Index, number: Slots, present: Flags) -> Fl
     return faked
 
 
-def _shrink(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int) -> Flags:
-    """Once per window and row give back delay that was never needed in it: in silence all, in sound one slot.
+def _settle(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int) -> tuple[Slots, Flags, Slots]:
+    """Pay what is owed of delay (:mod:`mixminus.media.depth`): in silence at once; in sound a slot now and then, and
+    what is lacking best where something is missing anyhow.
 
-    (A,) bool: rows whose frame is to be made of one slot more than usual.
+    (A,) each: slots for which playing waits, rows whose frame is to be made of one slot more, slots passed over.
     """
-    longer = np.zeros(row.size, np.bool_)
-    due = np.flatnonzero((row + tick) % WINDOW == 0)
-    if not due.size:
-        return longer
-    surplus = state.slack[row[due]] - FRAME_SLOTS
-    state.slack[row[due]] = FOREVER
-    ready = whole[due] & (surplus > 0) & (surplus < SLOTS)
-    due, surplus = due[ready], surplus[ready]
-    leg, further = row[due], first[due] + FRAME_SLOTS
-    sounding = state.active[leg]
-    longer[due] = sounding & (state.stamp[leg, further % SLOTS] == further)
-    cut = np.where(sounding, longer[due], surplus)
-    state.play[leg] += cut
-    state.good[leg] += longer[due]
-    state.margin[leg] = np.maximum(state.margin[leg] - cut, FRAME_SLOTS)
-    return longer
+    owed, sounding = state.owed[row], state.active[row]
+    turn = (row + tick) % PACE == 0
+    hold = np.where((owed <= -SLOT) & (~sounding | ~whole | turn), FRAME_SLOTS, 0)
+    further = first + FRAME_SLOTS
+    there = state.stamp[row, further % SLOTS] == further
+    longer: Flags = (owed >= SLOT) & whole & sounding & turn & there
+    cut = np.where((owed >= SLOT) & whole & ~sounding, owed // SLOT, longer)
+    state.owed[row] = owed + (hold - cut) * SLOT
+    return hold, longer, cut
 
 
 def _fit(sound: Pcm, rate: int) -> Pcm:
