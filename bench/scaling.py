@@ -31,6 +31,7 @@ class Series(NamedTuple):
 SERIES = (
     Series("rooms of 4, all talk", 1.0, False),
     Series("one room, all talk", 1.0, True),
+    Series("one room, 1 % talk", 0.01, True),
     Series("rooms of 4, 30 % talk", 0.3, False),
     Series("rooms of 4, silence", 0.0, False),
 )
