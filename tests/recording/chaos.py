@@ -339,6 +339,8 @@ class Trial:
         self.key = self.randomly.randbytes(32) if self.randomly.random() < 0.2 else None
         self.ring = KeyRing(self.key)
         self.mixed: Counter[str] = Counter()
+        self.kept_at_most: dict[str, int] = {}
+        """Samples of recordings that had been mixed when the disk was full: nothing after it can be kept."""
         self.stopped_at: dict[str, datetime] = {}
         self.verdict = Verdict()
         self.seed = seed
@@ -408,9 +410,12 @@ class Trial:
         if row.state != "ready":
             self._problem(f"ended as {row.state}")
             return
-        lost_ms = (mixed - row.samples) * 1000 / RATE
+        could_be_kept = mixed
+        if not row.report["complete"]:  # it died before it could tell that the disk was full
+            could_be_kept = min(mixed, self.kept_at_most.get(row.id, mixed))
+        lost_ms = max(0, could_be_kept - row.samples) * 1000 / RATE
         self.verdict.lost_ms = max(self.verdict.lost_ms, lost_ms)
-        if not 0 <= lost_ms <= 1000:
+        if row.samples > mixed or lost_ms > 1000:
             self._problem(f"{lost_ms:.0f} ms of {mixed / RATE:.2f} s are missing")
         archive = Archive(DiskStorage(self.data / "recordings"), ring=self.ring)
         content = b"".join(archive.read(row.file))
@@ -521,6 +526,8 @@ class Life:
                 await self._pass(0.5)
             if self.trial.disk_trouble and randomly.random() < 0.5:
                 self._full = True
+                for name, mixed in self.mixer.mixed.items():
+                    self.trial.kept_at_most.setdefault(name, mixed)
                 await self._pass(1.0)
                 self._full = False
             if randomly.random() < 0.7:
