@@ -71,7 +71,10 @@ def _many(calls: int, seconds: float) -> None:
         cpu = time.process_time() - cpu
     shutil.rmtree(folder)
     rate = calls * seconds / cpu
-    print(f"{calls} such calls at once, {seconds:.0f} s: {cpu:.2f} s CPU, {rate:.0f} call-seconds per CPU-second")
+    print(
+        f"{calls} such calls at once (tones, wav, their files made once a minute), {seconds:.0f} s: {cpu:.2f} s CPU, "
+        f"{rate:.0f} call-seconds per CPU-second"
+    )
 
 
 def _call(world: World, name: str, file_format: str, *, speech: bool) -> list[Phone]:

@@ -171,6 +171,10 @@ class Tracks:
         known = (state.speaking[pairs.source] == pairs.spoke) | ~on
         return bool(known.all() and np.array_equal(state.concealed[pairs.source], pairs.concealed))
 
+    def keeps(self, place: int) -> bool:
+        """Whether there is anything of this tap's block beside its mix."""
+        return bool(self._slots.get(place) or self._notes.get(place))
+
     def add_ticks(self, place: int, fill: int, source: Sources, first: int, ticks: int) -> None:
         """The samples of so many :meth:`record` while :meth:`steady`: ``first`` and on of ``source``, which the tap has
         from tick ``fill`` of its block on.
