@@ -22,7 +22,7 @@ from rich.table import Table
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.engine import Engine
-from mixminus.media.loop import LATE_NS, prefer_this_process
+from mixminus.media.loop import LATE_NS, prefer_this_thread
 from mixminus.media.spool import SpoolWriter
 from mixminus.media.state import TICK_NS
 from mixminus.recording.client import Finisher
@@ -86,7 +86,7 @@ async def run(recordings: int, seconds: float) -> None:
         writer = SpoolWriter(Spool.open, sync_together=sync_together)
         engine, batch = build(recordings, writer, folder)
         sys.setswitchinterval(0.0005)  # as the worker does
-        prefer_this_process()
+        prefer_this_thread()
         writer.start()
         for room in range(recordings):
             finisher.follow(str(room), folder / "spool" / str(room), "mp3", folder / f"{room}.mp3")
