@@ -186,13 +186,27 @@ class Tape:
 class Studio:
     """An engine, the peers of its legs, the tapes of its taps."""
 
-    def __init__(self, *, capacity: int = 4, prompts: Mapping[str, Pcm] | None = None, seed: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        capacity: int = 4,
+        prompts: Mapping[str, Pcm] | None = None,
+        wide: Mapping[tuple[str, int], Pcm] | None = None,
+        seed: int = 1,
+    ) -> None:
         self.tapes: dict[str, Tape] = {}
         self.opened: dict[str, protocol.StartTap] = {}
         """Commands of the taps, as their sinks were told."""
-        self.prompts = dict(prompts or {})
+        self.prompts, self.wide = dict(prompts or {}), dict(wide or {})
+        self.loaded: list[tuple[str, int]] = []
+        """Which prompts were asked for at which rate above 8 kHz."""
         self.engine = Engine(
-            PORTS, capacity=capacity, seed=seed, open_tap=self._open_tap, load_prompt=self.prompts.__getitem__
+            PORTS,
+            capacity=capacity,
+            seed=seed,
+            open_tap=self._open_tap,
+            load_prompt=self.prompts.__getitem__,
+            load_wide=self._load_wide,
         )
         self.peers: dict[str, Peer] = {}
         self.events: list[protocol.Event] = []
@@ -204,6 +218,12 @@ class Studio:
     def _open_tap(self, command: protocol.StartTap, now_ns: int) -> TapSink:
         self.opened[command.tap] = command
         return self.tapes.setdefault(command.tap, Tape())
+
+    def _load_wide(self, path: str, rate: int, samples: int) -> Pcm | None:
+        self.loaded.append((path, rate))
+        found = self.wide.get((path, rate))
+        assert found is None or found.size == samples
+        return found
 
     @property
     def now(self) -> int:

@@ -8,7 +8,8 @@ last, and not to mixes, which come and go.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ from mixminus.media.wideband import Sound
 Index = NDArray[np.intp]
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
+
+Played: TypeAlias = Callable[[int, NDArray[np.bool_]], list[Sound]]
+"""Rate, and rows wanted (R,) → what players among them have played in this tick, if they have it at that rate."""
 
 WIDE_RATES: Final = tuple(rate for rate in RATES if rate > RATE)
 
@@ -68,10 +72,11 @@ class Band:
         taps: recordings at this rate.
     """
 
-    def __init__(self, rate: int, state: MediaState, resamplers: Resamplers) -> None:
+    def __init__(self, rate: int, state: MediaState, resamplers: Resamplers, played: Played) -> None:
         self.rate = rate
         self._state = state
         self._resamplers = resamplers
+        self._played = played
         self._law = next(law for law, codec_rate in RATE_OF.items() if codec_rate == rate)
         self.frame: Pcm = np.zeros((0, rate // 50), np.int16)
         self.taps = Taps(state, self)
@@ -132,7 +137,7 @@ class Band:
         state = self._state
         wanted = np.zeros(state.capacity, np.bool_)
         wanted[self._sources] = state.active[self._sources]
-        for sound in sounds:
+        for sound in (*sounds, *self._played(self.rate, wanted)):
             mine = wanted[sound.row]
             row = sound.row[mine]
             self.frame[row] = self._resamplers.run(sound.rate, self.rate, row, sound.pcm[mine])
@@ -163,11 +168,11 @@ class Band:
 class Bands:
     """All rates above 8 kHz. Costs nothing while nobody has such a rate."""
 
-    def __init__(self, state: MediaState, run: Run) -> None:
+    def __init__(self, state: MediaState, run: Run, played: Played) -> None:
         self._state = state
         self._run = run
         self._resamplers = Resamplers()
-        self._bands = {rate: Band(rate, state, self._resamplers) for rate in WIDE_RATES}
+        self._bands = {rate: Band(rate, state, self._resamplers, played) for rate in WIDE_RATES}
         self._sounds: list[Sound] = []
         self._row = np.zeros(0, np.intp)
         self._length = np.zeros(0, np.int32)

@@ -22,7 +22,7 @@ from mixminus.media.matrix import build_plan
 from mixminus.media.mix import LAWS, Mixer, lay_out
 from mixminus.media.offset import Offsets
 from mixminus.media.packetise import Packetiser
-from mixminus.media.prompt import LoadPrompt, Players
+from mixminus.media.prompt import LoadPrompt, LoadWide, Players
 from mixminus.media.reports import Datagram, Reports
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
 from mixminus.media.streams import Run, on_this_thread
@@ -40,6 +40,10 @@ def _no_prompts(path: str) -> NDArray[np.int16]:
     raise MediaError(f"source {path!r}: not a built-in sound, and this engine was given no way to load files")
 
 
+def _nothing_wide(path: str, rate: int, samples: int) -> None:
+    """Sounds are what they are at 8 kHz."""
+
+
 class Engine:
     """Every call of one worker. Pure: packets and time go in, datagrams and events come out.
 
@@ -49,6 +53,7 @@ class Engine:
         seed: makes SSRCs, first sequence numbers and timestamps repeat; None: unguessable (RFC 3550 §9.1).
         open_tap: makes the sink of each tap.
         load_prompt: path → (N,) int16 samples at 8 kHz.
+        load_wide: what of it there is at other rates; called within a tick.
         run: does the work of codecs that hold no GIL, on as many threads as it likes.
     """
 
@@ -60,15 +65,16 @@ class Engine:
         seed: int | None = None,
         open_tap: OpenTap = _no_taps,
         load_prompt: LoadPrompt = _no_prompts,
+        load_wide: LoadWide = _nothing_wide,
         run: Run = on_this_thread,
     ) -> None:
         state = self._state = MediaState(capacity)
         self._demux = Demux(state)
         self._readers = KeyReaders()
-        self._players = Players(state, load_prompt)
+        self._players = Players(state, load_prompt, load_wide)
         self._taps = Taps(state)
         self._receivers = Receivers(state, run)
-        self._bands = Bands(state, run)
+        self._bands = Bands(state, run, self._players.played)
         self._packetiser = Packetiser(state)
         self._offsets = Offsets(state)
         self._gains = GainControl(state)

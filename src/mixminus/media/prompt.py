@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
 from mixminus.media import tone
-from mixminus.media.state import FRAME, MediaState
+from mixminus.media.resample import low_pass
+from mixminus.media.state import FRAME, RATE, MediaState
+from mixminus.media.wideband import Sound
 
 Pcm = NDArray[np.int16]
 LoadPrompt: TypeAlias = Callable[[str], Pcm]
 """Path → (N,) int16 samples at 8 kHz. Raises MediaError with the path and the reason if it cannot."""
+LoadWide: TypeAlias = Callable[[str, int, int], Pcm | None]
+"""Path, rate above 8 kHz, and N → the same sound at that rate, (N,) int16, if there is more to it than at 8 kHz."""
 
 MAX_GAIN: Final = 8.0
 
@@ -34,6 +38,9 @@ class _Clip:
         self.loop = loop
         self.row = np.zeros(0, np.intp)
         self.at = np.zeros(0, np.int64)
+        """Samples played; of a loop, those of all its turns."""
+        self.wide: dict[int, Pcm | None] = {}
+        """What there is at other rates, as far as that is known."""
         self.windows: Pcm | None = None
         self.peak = 0
         if samples is not None:
@@ -42,13 +49,30 @@ class _Clip:
             self.peak = max(int(samples.max()), -int(samples.min()))
             self.windows = sliding_window_view(np.concatenate((samples, more)), FRAME)
 
+    def place(self, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where in the sound one is after so many samples."""
+        return at % self.length if self.loop else at
+
+    def wide_frames(self, sound: Pcm, rate: int, at: NDArray[np.int64]) -> Pcm:
+        """(A, S) the frames at ``rate`` that begin after ``at`` (A,) samples of 8 kHz.
+
+        They are as late as those that are brought to this rate from 8 kHz: what of a recording is made in the one way
+        fits what is made in the other.
+        """
+        ratio = rate // RATE
+        late = low_pass(RATE, rate).size // 2
+        wanted = (at * ratio - late)[:, None] + np.arange(FRAME * ratio)
+        there = (wanted >= 0) & (self.loop | (wanted < sound.size))
+        return np.where(there, sound[wanted % sound.size], np.int16(0))
+
 
 class Players:
     """Who plays what, and how far they are."""
 
-    def __init__(self, state: MediaState, load_prompt: LoadPrompt) -> None:
+    def __init__(self, state: MediaState, load_prompt: LoadPrompt, load_wide: LoadWide) -> None:
         self._state = state
         self._load = load_prompt
+        self._load_wide = load_wide
         self._clips: dict[_Key, _Clip] = {}
         self._key_of: dict[int, _Key] = {}
 
@@ -86,14 +110,27 @@ class Players:
         for clip in self._clips.values():
             row = clip.row
             if clip.windows is not None:
-                self._state.frame[row] = clip.windows[clip.at]
+                self._state.frame[row] = clip.windows[clip.place(clip.at)]
                 self._state.active[row] = True
             clip.at += FRAME
-            if clip.loop:
-                clip.at %= clip.length
-            elif (over := clip.at >= clip.length).any():
+            if not clip.loop and (over := clip.at >= clip.length).any():
                 ended += row[over].tolist()
         return ended
+
+    def played(self, rate: int, wanted: NDArray[np.bool_]) -> list[Sound]:
+        """What :meth:`play` has just played in the rows ``wanted`` ((R,)), of sounds that there are at this rate."""
+        sounds = []
+        for key, clip in self._clips.items():
+            mine = wanted[clip.row]
+            if clip.windows is None or not mine.any():
+                continue
+            if rate not in clip.wide:
+                clip.wide[rate] = self._load_wide(key.source, rate, clip.length * rate // RATE)
+            sound = clip.wide[rate]
+            if sound is not None:
+                pcm = clip.wide_frames(sound, rate, clip.at[mine] - FRAME)
+                sounds.append(Sound(rate, clip.row[mine], _louder(pcm, key.gain)))
+        return sounds
 
     def peaks(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Rows that sound, (N,), and the highest sample of what each plays."""
@@ -119,9 +156,9 @@ class Players:
         for clip in self._clips.values():
             if clip.windows is not None:
                 at = clip.at[:, None] + FRAME * np.arange(ticks)
-                at = at % clip.length if clip.loop else at
                 rows.append(clip.row)
-                out[done : done + clip.row.size, : ticks * FRAME] = clip.windows[at].reshape(clip.row.size, -1)
+                windows = clip.windows[clip.place(at)]
+                out[done : done + clip.row.size, : ticks * FRAME] = windows.reshape(clip.row.size, -1)
                 done += clip.row.size
         return np.concatenate(rows)
 
@@ -129,8 +166,6 @@ class Players:
         """So many ticks were played in another way."""
         for clip in self._clips.values():
             clip.at += FRAME * ticks
-            if clip.loop:
-                clip.at %= clip.length
 
     def _make(self, key: _Key) -> _Clip:
         length = tone.silence_samples(key.source)
@@ -141,6 +176,9 @@ class Players:
             samples = self._load(key.source)
         if samples.ndim != 1 or samples.dtype != np.int16 or not samples.size:
             raise MediaError(f"source {key.source!r}: not mono 16-bit samples, or none at all")
-        if key.gain != 1:
-            samples = np.clip(np.rint(samples * key.gain), -32768, 32767).astype(np.int16)
+        samples = _louder(samples, key.gain)
         return _Clip(samples, samples.size, key.loop)
+
+
+def _louder(pcm: Pcm, gain: float) -> Pcm:
+    return pcm if gain == 1 else np.clip(np.rint(pcm * gain), -32768, 32767).astype(np.int16)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import wave
+from pathlib import Path
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
+
+log = structlog.get_logger(__name__)
 
 RATE = 8000
 LONGEST_SECONDS = 600
@@ -29,3 +33,23 @@ def load_wav(path: str) -> NDArray[np.int16]:
             return np.frombuffer(file.readframes(frames), "<i2").astype(np.int16)
     except (OSError, EOFError, wave.Error) as error:
         raise MediaError(f"prompt {path}: cannot be read ({error})") from None
+
+
+def load_wide(path: str, rate: int, samples: int) -> NDArray[np.int16] | None:
+    """What ``NAME-8000.wav`` is at another rate, from ``NAME-{rate}.wav`` beside it: (``samples``,) int16, mapped into
+    memory and read as it is played. None if there is no such file; one that does not fit is told of in the log.
+    """
+    name = path.removesuffix(f"-{RATE}.wav")
+    beside = Path(f"{name}-{rate}.wav")
+    if name == path or not beside.exists():
+        return None
+    try:
+        with beside.open("rb") as stream, wave.open(stream, "rb") as file:
+            found = (*file.getparams()[:3], file.getnframes())
+            if found == (1, 2, rate, samples):
+                return np.memmap(stream, "<i2", "r", stream.tell(), (samples,))
+            reason = "{} channels of {} bytes at {} Hz, {} samples".format(*found)
+    except (OSError, EOFError, ValueError, wave.Error) as error:
+        reason = str(error)
+    log.warning("a wide prompt does not fit its narrow one, which is played", path=str(beside), reason=reason)
+    return None

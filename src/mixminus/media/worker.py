@@ -28,7 +28,7 @@ from mixminus.media.loop import TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap
 from mixminus.media.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
-from mixminus.media.storage import load_wav
+from mixminus.media.storage import load_wav, load_wide
 
 PACKET_ROWS = 8192
 """Datagrams taken per tick at most; the rest waits in the socket buffers."""
@@ -126,7 +126,9 @@ class Worker:
         self._taps: dict[str, Tap] = {}
         ports = [sock.getsockname()[1] for sock in sockets]
         self.crew = Crew((os.cpu_count() or 1) - 1)
-        self._engine = Engine(ports, open_tap=self._open_tap, load_prompt=load_wav, seed=seed, run=self.crew.run)
+        self._engine = Engine(
+            ports, open_tap=self._open_tap, load_prompt=load_wav, load_wide=load_wide, seed=seed, run=self.crew.run
+        )
         self._packets = PacketBatch(PACKET_ROWS)
         self._listening: tuple[int, ...] = ()
         self.schedule: Schedule | None = None

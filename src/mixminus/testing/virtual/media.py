@@ -16,7 +16,7 @@ from mixminus.media.loop import TICK_NS
 from mixminus.media.ports import PortBook
 from mixminus.media.protocol import Command, Event, GetStats, OpenLeg, StartTap, Stats
 from mixminus.media.spool import SpoolWriter, Tap
-from mixminus.media.storage import load_wav
+from mixminus.media.storage import load_wav, load_wide
 from mixminus.recording.spool import Spool
 from mixminus.testing.virtual.bank import Bank
 from mixminus.testing.virtual.loop import VirtualLoop
@@ -98,7 +98,9 @@ class VirtualWorker:
         """Every command but GetStats, with its time: for timelines."""
         self._loop, self._bank = loop, bank
         self._on_event, self._on_accepted, self._keep_up = on_event, on_accepted, keep_up
-        self._engine = Engine(ports, capacity=64, seed=seed, open_tap=self._open_tap, load_prompt=load_wav)
+        self._engine = Engine(
+            ports, capacity=64, seed=seed, open_tap=self._open_tap, load_prompt=load_wav, load_wide=load_wide
+        )
         self._spools = SpoolWriter(Spool.open)
         self._packets = PacketBatch(256)
         self.began_ns = loop.clock.monotonic_ns
