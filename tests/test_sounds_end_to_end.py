@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 import soundfile
 
+from mixminus.sdp.answer import Codec
 from mixminus.testing import ear, sources
 from mixminus.testing.multiparty import MultiPartyCall, hears
 from mixminus.testing.phone import VirtualPhone
@@ -33,9 +34,10 @@ LEAK = -30
 _names = (f"sounds-{number}" for number in itertools.count(1))
 
 
-def wav(hz: float, seconds: float, rate: int = 22_050) -> bytes:
+def wav(hz: float, seconds: float, rate: int = 22_050, and_also: float | None = None) -> bytes:
     """A stereo file at a rate that is not ours."""
-    mono = 0.25 * np.sin(2 * np.pi * hz * np.arange(round(rate * seconds)) / rate)
+    tones = [hz] if and_also is None else [hz, and_also]
+    mono = sum(0.25 / len(tones) * np.sin(2 * np.pi * one * np.arange(round(rate * seconds)) / rate) for one in tones)
     file = io.BytesIO()
     soundfile.write(file, np.stack([mono, mono], axis=1), rate, format="WAV")
     return file.getvalue()
@@ -51,8 +53,8 @@ class World:
         self.client = server.plivo_client()
         self.phones = AsyncExitStack()
 
-    async def phone(self, name: str, hz: float) -> VirtualPhone:
-        phone = await self.phones.enter_async_context(VirtualPhone(name))
+    async def phone(self, name: str, hz: float, codec: Codec = "PCMU") -> VirtualPhone:
+        phone = await self.phones.enter_async_context(VirtualPhone(name, codecs=(codec,)))
         phone.says(sources.tone(hz), loop=True)
         return phone
 
@@ -161,6 +163,28 @@ async def test_a_recording_begins_when_its_announcement_has_ended(world: World) 
     assert ear.tones(recorded, TONES) == {AGENT, CUSTOMER}
     await call("stop")
     await agent.call_over()
+
+
+async def test_a_prompt_is_as_wide_as_its_file_for_whom_can_hear_it(world: World) -> None:
+    world.sink.answer("/wide.wav", wav(PROMPT, 8, 44_100, and_also=5500))
+    call = world.call()
+    agent, customer = await world.phone("agent", AGENT, "opus"), await world.phone("customer", CUSTOMER)
+    await call.add("agent", agent)
+    await call.add("customer", customer)
+    await call.record("wav")
+    await call("start_play_audio", participant_id="all", url=world.sink.url("/wide.wav"))
+    await hears(agent, {CUSTOMER, PROMPT}, TONES)
+    await hears(customer, {AGENT, PROMPT}, (*TONES, 2500))
+    await call("stop_recording")
+    done = await world.sink.wait_for("MPCRecordingCompleted", timeout=10)
+    pcm, rate = soundfile.read(io.BytesIO(await world.server.fetch(done.parameters["RecordingURL"])))
+    assert rate == 48_000
+    wave = np.exp(-2j * np.pi / rate * np.outer([PROMPT, 5500], np.arange(4800)))
+    levels = np.abs(pcm[: pcm.size // 4800 * 4800].reshape(-1, 4800) @ wave.T) / 2400
+    assert levels[-3:] == pytest.approx(0.125, rel=0.01), "both tones, equally loud"
+    await call("stop")
+    for phone in (agent, customer):
+        await phone.call_over()
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")

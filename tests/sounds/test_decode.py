@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mixminus.errors import SoundError
-from mixminus.sounds.decode import decode
+from mixminus.sounds.decode import decode, decode_at
 
 HERTZ = 440
 
@@ -92,6 +92,48 @@ def test_the_process_writes_a_wav_or_says_why_not(tmp_path: Path) -> None:
     subprocess.run([*command, *arguments], check=True)
     with wave.open(str(tmp_path / "a.wav")) as file:
         assert file.getparams()[:3] == (1, 2, 8000)
+    arguments[2] = "8000,48000"
+    arguments[1] = str(tmp_path / "b-8000.wav")
+    subprocess.run([*command, *arguments], check=True)
+    with wave.open(str(tmp_path / "b-48000.wav")) as file:
+        assert file.getparams()[:3] == (1, 2, 48_000)
     arguments[3] = "0.5"
     failed = subprocess.run([*command, *arguments], capture_output=True, text=True)
     assert (failed.returncode, failed.stderr) == (1, "longer than 0.5 s")
+
+
+RATES = (8_000, 16_000, 48_000)
+
+
+@pytest.mark.parametrize("source_rate", [11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
+def test_all_rates_of_a_wide_sound_agree_to_the_sample(tmp_path: Path, source_rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(source_rate, 1.2345), source_rate, subtype="FLOAT")
+    found = decode_at(tmp_path / "a.wav", rates=RATES, longest_seconds=5)
+    assert tuple(found) == RATES
+    for rate in RATES[1:]:
+        assert found[rate].size == found[8000].size * rate // 8000
+        apart = found[rate][:: rate // 8000].astype(int) - found[8000]
+        assert np.abs(apart[400:-400]).max() <= 3, "same place, same level"
+
+
+def test_what_is_above_8_khz_is_kept_where_it_can_be(tmp_path: Path) -> None:
+    high = 0.5 * np.sin(2 * np.pi * 5_000 * np.arange(48_000) / 48_000)
+    soundfile.write(tmp_path / "a.wav", high, 48_000)
+    found = decode_at(tmp_path / "a.wav", rates=RATES, longest_seconds=5)
+    for rate in RATES[1:]:
+        assert loudest_hertz(found[rate], rate) == pytest.approx(5_000, abs=2)
+        assert np.abs(found[rate]).max() > 16_000
+    assert np.abs(found[8000][800:-800]).max() <= 2
+
+
+@pytest.mark.parametrize("source_rate", [4_000, 8_000])
+def test_a_narrow_sound_is_made_at_one_rate_only(tmp_path: Path, source_rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(source_rate, 0.5), source_rate)
+    assert tuple(decode_at(tmp_path / "a.wav", rates=RATES, longest_seconds=5)) == (8000,)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 7])
+def test_the_shortest_sounds_have_all_rates(tmp_path: Path, samples: int) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(samples, 0.5), 48_000)
+    found = decode_at(tmp_path / "a.wav", rates=RATES, longest_seconds=5)
+    assert [pcm.size // found[8000].size for pcm in found.values()] == [1, 2, 6]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import soundfile
 
 from mixminus.clock import ManualClock
 from mixminus.errors import OutboundError, SoundError
+from mixminus.media.storage import load_wide
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.sounds import library as module
 from mixminus.sounds.cache import KEEP_SECONDS, SoundFolder
@@ -51,11 +53,11 @@ def decoded_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Decode in this process: starting one takes longer than the whole test."""
 
     async def run(arguments: list[str], *, seconds: float) -> None:
-        from mixminus.sounds.decode import decode
+        from mixminus.sounds.decode import write_wavs
 
-        source, target, rate, longest = arguments[-4:]
-        pcm = decode(Path(source), rate=int(rate), longest_seconds=float(longest))
-        soundfile.write(target, pcm, int(rate), format="WAV")
+        source, target, rates, longest = arguments[-4:]
+        numbers = [int(rate) for rate in rates.split(",")]
+        write_wavs(Path(source), Path(target), rates=numbers, longest_seconds=float(longest))
 
     monkeypatch.setattr(module, "run", run)
     assert callable(main)
@@ -63,9 +65,9 @@ def decoded_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Shelf:
-    def __init__(self, tmp_path: Path, web: Web, **limits: float) -> None:
+    def __init__(self, tmp_path: Path, web: Web, wide: tuple[int, ...] = (), **limits: float) -> None:
         self.clock, self.web = ManualClock(), web
-        self.folder = SoundFolder(tmp_path, 10**9)
+        self.folder = SoundFolder(tmp_path, 10**9, wide=wide)
         self.library = SoundLibrary(web, self.folder, clock=self.clock, limits=Limits(**limits))  # type: ignore[arg-type]
 
     async def samples(self, rate: int | None = None) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
@@ -170,3 +172,43 @@ async def test_the_oldest_files_go_first_and_those_in_use_stay(tmp_path: Path) -
     assert folder.tidy(now + KEEP_SECONDS + 60) == 100
     assert sum(path.exists() for path in paths) == 2
     assert not folder.use(folder.wav("gone", 8000))
+
+
+WIDE = (16_000, 48_000)
+
+
+async def test_what_has_more_to_it_lies_beside_at_the_wide_rates(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, Web(ok(wav())), WIDE)
+    path = await shelf.library.file(URL)
+    assert sorted(one.name for one in path.parent.iterdir()) == sorted(
+        path.name.replace("-8000.", f"-{rate}.") for rate in (8_000, *WIDE)
+    )
+    for rate in WIDE:
+        wide = load_wide(str(path), rate, rate)
+        assert wide is not None and wide.size == rate, "the engine finds it"
+    assert not half_made(tmp_path)
+
+
+async def test_other_rates_than_before_are_made_anew(tmp_path: Path) -> None:
+    for wide in ((), (16_000,), WIDE):
+        path = await Shelf(tmp_path, Web(ok(wav())), wide).library.file(URL)
+        assert [load_wide(str(path), rate, rate) is not None for rate in WIDE] == [rate in wide for rate in WIDE]
+
+
+def leave_out_the_oldest(folder: SoundFolder, root: Path, path: Path) -> None:
+    """As if what is beside ``path`` had not been used for long, and the room did not suffice for all."""
+    used_at = path.stat().st_mtime
+    for one in (*(root / "urls").iterdir(), *(root / "originals").iterdir()):
+        os.utime(one, (used_at + 60, used_at + 60))
+    limit, folder._limit = folder._limit, sum(one.stat().st_size for one in root.glob("*/*")) - 1
+    folder.tidy(used_at + KEEP_SECONDS + 120)
+    folder._limit = limit
+
+
+async def test_of_the_rates_of_a_sound_the_narrow_one_goes_first_so_that_all_are_made_again(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, Web(ok(wav())), WIDE)
+    path = await shelf.library.file(URL)
+    leave_out_the_oldest(shelf.folder, tmp_path, path)
+    assert not path.exists() and len(list(path.parent.iterdir())) == 2
+    assert await shelf.library.file(URL) == path
+    assert len(list(path.parent.iterdir())) == 3

@@ -9,7 +9,7 @@ import soundfile
 
 from mixminus.clock import ManualClock
 from mixminus.errors import SoundError
-from mixminus.sounds.cache import SoundFolder
+from mixminus.sounds.cache import SoundFolder, at_rate
 from mixminus.sounds.speech import NO_VOICE, EspeakNg, Piper, Speaker, find_engine
 from mixminus.sounds.ssml import Speech
 from mixminus.sounds.voices import Voice
@@ -89,3 +89,11 @@ async def test_espeak_ng_speaks(tmp_path: Path, language: str) -> None:
     path = await speaker(tmp_path, EspeakNg("espeak-ng")).file('One <break time="100ms"/> & two', language=language)
     pcm, rate = soundfile.read(path, dtype="int16")
     assert rate == 8000 and pcm.size > 4000 and np.abs(pcm).max() > 3000
+
+
+async def test_speech_is_kept_at_wide_rates_too(tmp_path: Path) -> None:
+    folder = SoundFolder(tmp_path, 10**9, wide=(16_000, 48_000))
+    path = await Speaker(FakeEngine(), folder, clock=ManualClock()).file("hello")
+    with wave.open(str(path)) as narrow, wave.open(str(at_rate(path, 48_000))) as wide:
+        assert (wide.getframerate(), wide.getnframes()) == (48_000, 6 * narrow.getnframes())
+    assert not half_made(tmp_path)

@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 
 from mixminus.errors import ConfigurationError, StorageError
-from mixminus.media.codecs import opus
+from mixminus.media.codecs import g722, opus
 from mixminus.recording.storage.objects import ObjectStorage, StoreRefuses
 from mixminus.sdp.answer import CODECS, SPOKEN, Codec
 from mixminus.settings import split_host_port
@@ -45,6 +45,11 @@ def spoken(names: Sequence[str]) -> tuple[Codec, ...]:
         log.warning("no libopus was found: calls go without Opus", fix="pip install opuslib-next-bundled")
         wanted.remove("opus")
     return tuple(wanted) or CODECS
+
+
+def wide_rates(codecs: Sequence[Codec]) -> list[int]:
+    """Hz above 8 kHz at which a phone with one of these may listen."""
+    return [rate for codec, rate in (("G722", g722.RATE), ("opus", opus.RATE)) if codec in codecs]
 
 
 def make_data_folder(folder: Path) -> None:

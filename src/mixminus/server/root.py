@@ -51,6 +51,7 @@ from mixminus.server.ground import (
     listen,
     make_data_folder,
     spoken,
+    wide_rates,
     write_private,
 )
 from mixminus.server.observe import Observed, routes
@@ -272,7 +273,8 @@ class Server:
 
     def _sounds(self, documents: Documents) -> CallSounds:
         settings = self.settings
-        folder = SoundFolder(settings.data / "sounds", settings.sound_cache_bytes)
+        self._codecs = spoken(settings.codecs)
+        folder = SoundFolder(settings.data / "sounds", settings.sound_cache_bytes, wide=wide_rates(self._codecs))
         limits = Limits(
             bytes=settings.sound_max_bytes,
             seconds=settings.sound_max_seconds,
@@ -328,7 +330,7 @@ class Server:
         self.lines.find_destination = directory.destination
         self.lines.accepting = lambda: not self.service.draining
         self.lines.overloaded = self.service.overloaded = self.media.overloaded
-        self.lines.codecs = spoken(self.settings.codecs)
+        self.lines.codecs = self._codecs
         self.lines.media_timeout = self.settings.media_timeout
         self.lines.care = Care(self.settings.agc, self.settings.comfort_noise, self.settings.inband_dtmf)
         self.lines.spawn = self.service.spawn

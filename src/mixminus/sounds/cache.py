@@ -4,9 +4,12 @@
 
     urls/{hash of the URL}.json      :class:`Entry`
     originals/{hash of the bytes}    as it came
-    wav/{hash}-{rate}.wav            ready to be played; also prompts that were spoken
+    wav-{wide rates}/{hash}-{rate}.wav
+                                     ready to be played; also prompts that were spoken
 
-Files are written whole or not at all. A file used lately is younger; the oldest go when the folder is too large.
+What has more to it than one rate holds lies there at the wide rates too: whoever has the path of the one finds the
+others beside it. Files are written whole or not at all. A file used lately is younger; the oldest go when the folder is
+too large.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -37,14 +42,28 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-class SoundFolder:
-    """``limit``: bytes the folder may take before the oldest files go."""
+def at_rate(path: Path, rate: int) -> Path:
+    """``x-8000.wav`` at another rate: ``x-48000.wav``."""
+    return path.with_name(f"{path.stem.rpartition('-')[0]}-{rate}{path.suffix}")
 
-    def __init__(self, root: Path, limit: int) -> None:
+
+class SoundFolder:
+    """``limit``: bytes the folder may take before the oldest files go. ``wide``: rates (Hz) at which sounds are kept
+    beside the one they are asked for at.
+    """
+
+    def __init__(self, root: Path, limit: int, *, wide: Sequence[int] = ()) -> None:
         self._root = root
         self._limit = limit
-        for name in ("urls", "originals", "wav"):
-            (root / name).mkdir(parents=True, exist_ok=True)
+        self._wide = tuple(sorted(wide))
+        # A folder of its own for each choice of rates: what was made when it was another is made anew.
+        self._ready = root / "-".join(["wav", *map(str, self._wide)])
+        for folder in (root / "urls", root / "originals", self._ready):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def rates(self, rate: int) -> tuple[int, ...]:
+        """At which a sound is to be made that is asked for at ``rate``, which is the first of them."""
+        return rate, *(wide for wide in self._wide if wide > rate)
 
     def _entry_path(self, url: str) -> Path:
         return self._root / "urls" / f"{digest(url.encode())}.json"
@@ -70,21 +89,36 @@ class SoundFolder:
         return name
 
     def wav(self, name: str, rate: int) -> Path:
-        return self._root / "wav" / f"{name}-{rate}.wav"
+        return self._ready / f"{name}-{rate}.wav"
 
     def fresh_path(self) -> Path:
-        """Where to make a new file; :meth:`adopt` moves it to its place."""
-        return self._root / "wav" / f"{uuid.uuid4().hex}.part"
+        """Where to make a new file; :meth:`adopt` moves it to its place, with what lies beside it at other rates."""
+        return self._ready / f"{uuid.uuid4().hex}-new.part"
 
     def adopt(self, made: Path, place: Path) -> None:
+        """The one that says that all are there comes last."""
+        for rate in self._wide:
+            wide = at_rate(made, rate)
+            if wide.exists():
+                wide.replace(at_rate(place, rate))
         made.replace(place)
+        self.use(place)
+
+    def discard(self, made: Path) -> None:
+        """Remove what is left of a :meth:`fresh_path`."""
+        for path in (made, *(at_rate(made, rate) for rate in self._wide)):
+            path.unlink(missing_ok=True)
 
     def use(self, path: Path) -> bool:
-        """Whether ``path`` is there; it is young again then."""
+        """Whether ``path`` is there; it is young again then, with what lies beside it at other rates."""
         try:
             os.utime(path)
+            now = path.stat().st_mtime_ns
         except FileNotFoundError:
             return False
+        for rate in self._wide:
+            with suppress(FileNotFoundError):  # the sound has no more to it
+                os.utime(at_rate(path, rate), ns=(now, now))
         return True
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -99,7 +133,7 @@ class SoundFolder:
         """Remove the oldest files until the folder is within its limit; returns how many bytes went."""
         files = sorted(
             ((stat.st_mtime, stat.st_size, path) for path in self._root.glob("*/*") if (stat := _stat(path))),
-            key=lambda found: found[0],
+            key=lambda found: found[:2],  # of the rates of a sound the narrow one first: without it all are made anew
         )
         over, removed = sum(size for _, size, _ in files) - self._limit, 0
         for used_at, size, path in files:

@@ -1,6 +1,4 @@
-"""The audio library: a URL → a file to play. Fetched once, checked again when it is old, made fit once per rate. A
-shell.
-"""
+"""The audio library: a URL → a file to play. Fetched once, checked again when it is old, made fit once. A shell."""
 
 from __future__ import annotations
 
@@ -187,14 +185,13 @@ class SoundLibrary:
         made = self._folder.fresh_path()
         source = self._folder.original(content)
         module = [sys.executable, "-m", "mixminus.sounds.decoder"]
+        rates = ",".join(map(str, self._folder.rates(rate)))
         try:
             async with self._decoding:
-                await run(
-                    [*module, str(source), str(made), str(rate), f"{self._limits.seconds:g}"], seconds=DECODE_SECONDS
-                )
+                await run([*module, str(source), str(made), rates, f"{self._limits.seconds:g}"], seconds=DECODE_SECONDS)
             await asyncio.to_thread(self._folder.adopt, made, place)
         finally:
-            made.unlink(missing_ok=True)
+            self._folder.discard(made)
         await asyncio.to_thread(self._folder.tidy, self._now())
 
 

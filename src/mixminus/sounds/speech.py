@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-import wave
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -18,7 +17,7 @@ from mixminus.clock import Clock
 from mixminus.errors import SoundError
 from mixminus.sounds.cache import SoundFolder
 from mixminus.sounds.command import run
-from mixminus.sounds.decode import decode
+from mixminus.sounds.decode import write_wavs
 from mixminus.sounds.ssml import Speech, read_speech
 from mixminus.sounds.voices import Voice, pick
 
@@ -145,7 +144,8 @@ class Speaker:
         try:
             async with self._speaking:
                 await engine.say(speech, voice, spoken)
-                await asyncio.to_thread(_convert, spoken, made, rate)
+                rates = self._folder.rates(rate)
+                await asyncio.to_thread(write_wavs, spoken, made, rates=rates, longest_seconds=LONGEST_SPEECH)
             await asyncio.to_thread(self._folder.adopt, made, place)
         except SoundError as error:
             raise SoundError(f"{engine.name} could not speak ({error})") from None
@@ -153,19 +153,10 @@ class Speaker:
             raise SoundError(f"a spoken prompt could not be written: {error}") from None
         finally:
             spoken.unlink(missing_ok=True)
-            made.unlink(missing_ok=True)
+            self._folder.discard(made)
         await asyncio.to_thread(self._folder.tidy, self._clock.now().wall.timestamp())
 
 
 def _name(engine: Engine, voice: Voice, speech: Speech) -> str:
     whole = "\0".join((engine.name, voice.language, voice.gender, speech.markup))
     return f"speech-{hashlib.sha256(whole.encode()).hexdigest()}"
-
-
-def _convert(source: Path, target: Path, rate: int) -> None:
-    pcm = decode(source, rate=rate, longest_seconds=LONGEST_SPEECH)
-    with wave.open(str(target), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(pcm.astype("<i2").tobytes())
