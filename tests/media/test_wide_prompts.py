@@ -171,7 +171,7 @@ def test_calls_without_wide_members_never_ask_for_it_and_hear_the_same() -> None
 
 @given(
     at=st.lists(st.integers(0, 5000), min_size=1, max_size=4),
-    size=st.integers(1, 700),
+    size=st.integers(1, 1500),
     loop=st.booleans(),
     rate=st.sampled_from(WIDE),
 )

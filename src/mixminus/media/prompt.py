@@ -61,9 +61,18 @@ class _Clip:
         """
         ratio = rate // RATE
         late = low_pass(RATE, rate).size // 2
-        wanted = (at * ratio - late)[:, None] + np.arange(FRAME * ratio)
-        there = (wanted >= 0) & (self.loop | (wanted < sound.size))
-        return np.where(there, sound[wanted % sound.size], np.int16(0))
+        size, first = FRAME * ratio, at * ratio - late
+        begin = np.where(first < 0, first, first % sound.size) if self.loop else first
+        frames = np.empty((first.size, size), np.int16)
+        whole = (begin >= 0) & (begin <= sound.size - size)
+        if whole.any():
+            frames[whole] = sliding_window_view(sound, size)[begin[whole]]
+        edge = np.flatnonzero(~whole)
+        if edge.size:
+            wanted = first[edge, None] + np.arange(size)
+            there = (wanted >= 0) & (self.loop | (wanted < sound.size))
+            frames[edge] = np.where(there, sound[wanted % sound.size], np.int16(0))
+        return frames
 
 
 class Players:

@@ -47,7 +47,7 @@ def load_wide(path: str, rate: int, samples: int) -> NDArray[np.int16] | None:
         with beside.open("rb") as stream, wave.open(stream, "rb") as file:
             found = (*file.getparams()[:3], file.getnframes())
             if found == (1, 2, rate, samples):
-                return np.memmap(stream, "<i2", "r", stream.tell(), (samples,))
+                return np.asarray(np.memmap(stream, "<i2", "r", stream.tell(), (samples,)))
             reason = "{} channels of {} bytes at {} Hz, {} samples".format(*found)
     except (OSError, EOFError, ValueError, wave.Error) as error:
         reason = str(error)
