@@ -281,11 +281,11 @@ class Studio:
         for data in packets:
             assert self.batch.append(data, address, PORTS.index(peer.port))
 
-    def tick(self, sounds: Mapping[str, Pcm] | None = None) -> None:
+    def tick(self, sounds: Mapping[str, Pcm] | None = None, *, late: bool = False) -> None:
         """20 ms: peers named send one frame each; what all get is decoded and kept."""
         for leg, pcm in (sounds or {}).items():
             self.deliver(self.peers[leg], self.peers[leg].packet(pcm))
-        out = self.engine.tick(self.now, self.batch)
+        out = self.engine.tick(self.now, self.batch, late=late)
         self.batch.count = 0
         self.ticks += 1
         for index in range(out.count):

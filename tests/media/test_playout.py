@@ -13,7 +13,8 @@ from mixminus.media import protocol
 from mixminus.media.conceal import CROSS_MS, FADE_SLOTS
 from mixminus.media.depth import MAX_DELAY, WINDOW
 from mixminus.media.ingest import MAX_WAVES, OVERFULL
-from mixminus.media.state import FRAME, SLOT
+from mixminus.media.playout import MOST_JOINTS, _due
+from mixminus.media.state import FRAME, SLOT, MediaState
 from mixminus.testing import sources
 
 FAKED = -1
@@ -453,3 +454,30 @@ def test_many_lines_at_once_are_as_good_as_each_alone() -> None:
         stats = (studio.stats(leg) for studio in (together, alone[leg]))
         first, second = ((one.received, one.lost, one.late, one.duplicate, one.concealed) for one in stats)
         assert first == second
+
+
+@pytest.mark.parametrize("ticks", [11, 20, 60])
+def test_ticks_that_were_left_out_leave_no_delay_behind(ticks: int) -> None:
+    line = Line(150)
+    made = [line.say(packet) for packet in range(150)]
+    line.run({tick: [made[tick]] for tick in range(30)}, 30)
+    line.studio.ticks += ticks
+    line.studio.deliver(line.talker, *made[30 : 31 + ticks])
+    line.studio.tick(late=True)
+    line.run({tick: [made[31 + ticks + tick]] for tick in range(50)}, 50)
+    assert line.stats.delay_ms <= 20
+    assert (line.stats.late, line.stats.concealed) == (0, 0)
+    stamps = [header.timestamp for header in line.talker.headers]
+    assert np.diff(stamps[28:32]).tolist() == [FRAME, (ticks + 1) * FRAME, FRAME]
+    heard = line.heard()
+    assert FAKED not in heard, "nothing is hurried: what belonged into the ticks left out is over"
+    assert heard[-1] >= 2 * (30 + ticks + 49)
+
+
+def test_should_all_legs_be_late_at_once_they_wait_their_turn() -> None:
+    state = MediaState(8 * MOST_JOINTS)
+    row = np.arange(8 * MOST_JOINTS)
+    state.owed[row] = 100 * SLOT
+    due = np.array([_due(state, row, tick) for tick in range(8)])
+    assert (due.sum(axis=1) == MOST_JOINTS).all()
+    assert due.any(axis=0).all(), "each has its turn"

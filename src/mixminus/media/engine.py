@@ -103,6 +103,8 @@ class Engine:
         self._capacity = state.capacity
         self._events: list[protocol.Event] = []
         self._tick = 0
+        self._due_ns: int | None = None
+        """When the next tick is due, if none is left out."""
         self._sound = np.empty(0, np.int16)
         """Room for the sounds of one stretch."""
         self._strangers = 0
@@ -121,10 +123,20 @@ class Engine:
         self._events += self._control.apply(command, now_ns)
         return self._stats(command) if isinstance(command, protocol.GetStats) else None
 
-    def tick(self, now_ns: int, packets: PacketBatch) -> DatagramBatch:
-        """20 ms of every call. The batch returned is valid until the next tick."""
+    def tick(self, now_ns: int, packets: PacketBatch, *, late: bool = False) -> DatagramBatch:
+        """20 ms of every call. The batch returned is valid until the next tick.
+
+        Args:
+            now_ns: the nominal time; where that leaps, ticks were left out, and what belonged into them is over.
+            packets: what has come since the last tick.
+            late: this is done so long after ``now_ns`` that ``packets`` say nothing of how even the network is.
+        """
         self._tick += 1
+        known = self._state.lateness.copy() if late else None
         self._receive(now_ns, packets)
+        if known is not None:
+            self._state.lateness[:] = known
+        self._leave_out(now_ns)
         self._plan_hearing()
         row, pcm = self._hear(now_ns)
         if self._comfort.any():
@@ -224,9 +236,18 @@ class Engine:
         state.frame[source.row] = source.sound[:, -FRAME:]
         self._players.skip(ticks)
         self._tick += ticks
+        self._due_ns = now_ns + ticks * TICK_NS
         for passed in self._reports.turns(tick, ticks):
             self._events += self._reports.turn(tick + passed, now_ns + passed * TICK_NS)
         self._packetiser.skip(ticks)
+
+    def _leave_out(self, now_ns: int) -> None:
+        due_ns, self._due_ns = self._due_ns, now_ns + TICK_NS
+        ticks = 0 if due_ns is None else (now_ns - due_ns) // TICK_NS
+        if ticks > 0:
+            self._tick += ticks
+            playout.leave_out(self._state, ticks)
+            self._packetiser.leave_out(ticks)
 
     def _may_be_loud(self, row: NDArray[np.intp], peak: NDArray[np.int32]) -> bool:
         """Whether the limiter may have to do with these sources (N,) and what is played, together."""

@@ -91,6 +91,10 @@ class Packetiser:
         state.sent[row] += ticks
         state.tx_timestamp += np.uint32(ticks * FRAME & 0xFFFFFFFF)
 
+    def leave_out(self, ticks: int) -> None:
+        """So many ticks passed in which nothing was sent: the clock of what is sent goes on (RFC 3550 §5.1)."""
+        self._state.tx_timestamp += self._state.tx_step * np.uint32(ticks & 0xFFFFFFFF)
+
     def forget(self, row: int) -> None:
         """The leg is gone, and the keys it had waiting."""
         self._keys.pop(row, None)

@@ -1,9 +1,10 @@
 """Jitter slots → this tick's samples of every leg; what is missing is concealed, what is too much or too little is
 taken out or put in by time scaling.
 
-A leg of whose delay nothing is owed, and that lacks nothing, gives away two slots as they are. Any other is tended:
-slots are taken one by one, filled where they are missing, and follow those samples that are held from before; then a
-frame is given away, and the rest held.
+A leg that lacks nothing gives away two slots as they are, later by the samples that it holds from before. Any other is
+tended: slots are taken one by one, filled where they are missing, and follow those samples that are held; then a frame
+is given away, and the rest held. Tending is dear, so it is for those few legs that need it in this tick, and no more
+than MOST_JOINTS begin to be made shorter or longer: should all legs be late at once, they wait their turn.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ Pcm = NDArray[np.int16]
 
 MEMORY: Final = TAIL // FRAME
 """Ticks after a gap or joint for which what was played is still needed, should another come."""
+MOST_JOINTS: Final = 32
+"""Rows of whose sound time is taken out, or put in, in one tick at most."""
 MOST_SLOTS: Final = 4
 """Slots taken in one tick at most: enough to shorten."""
 _BEFORE: Final = np.arange(-TAIL // SLOT, 0, dtype=np.int64)
@@ -38,6 +41,8 @@ _ALIKE: Final = np.array([timescale.ALIKE, 0.7, 0.3], np.float32)
 """Likeness asked for when little, much or too much is owed; the last also of what is not loud."""
 _PACE: Final = np.array([4, 4, 1])
 """Ticks from joint to joint."""
+_SETTLING_PACE: Final = 8
+"""Ticks after which a leg that holds a few samples and is silent is looked at, to skip them."""
 _PATIENCE: Final = np.array([100, 20, 1])
 """Ticks, multiples of _PACE, after which a joint is made in the midst of a loud sound, too."""
 _FORCED: Final = np.array([200, 40, 3])
@@ -59,18 +64,60 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     whole = np.logical_and.reduce(present, axis=1)
     heard = (state.talk[row] != 0) | state.inband[row]
     resumes = (state.good[row] < first - 1) & (state.quiet_to[row] < first)
-    troubled = ~whole | resumes | (state.owed[row] != 0) | (state.tended_at[row] >= tick - MEMORY)
-    if not troubled.any():
-        state.good[row] = first + 1
-        state.play[row] = first + FRAME_SLOTS
-        straight = np.flatnonzero(heard)
-        return row[straight], _decode(state, row[straight], place[straight])
-    state.good[row[~troubled]] = first[~troubled] + 1
-    state.play[row[~troubled]] = first[~troubled] + FRAME_SLOTS
-    straight = np.flatnonzero(~troubled & heard)
-    pcm = _decode(state, row[straight], place[straight])
-    tended, patch = _tend(state, row[troubled], number[troubled], present[troubled], heard[troubled], tick)
+    due = _due(state, row, tick)
+    troubled = ~whole | resumes | due | (state.held[row] >= SLOT) | (state.tended_at[row] >= tick - MEMORY)
+    straight = np.flatnonzero(~troubled)
+    leg = row[straight]
+    state.good[leg] = first[straight] + 1
+    state.play[leg] = first[straight] + FRAME_SLOTS
+    straight = straight[heard[straight]]
+    pcm = _straight(state, row[straight], first[straight], place[straight])
+    if straight.size == row.size:
+        return row, pcm
+    of = np.flatnonzero(troubled)
+    tended, patch = _tend(state, row[of], number[of], present[of], heard[of], due[of], tick)
     return np.concatenate((row[straight], tended)), np.concatenate((pcm, patch))
+
+
+def leave_out(state: MediaState, ticks: int) -> None:
+    """So many ticks were not made, so what was to be played in them is over: nobody is to hear it later instead.
+
+    A row that has not so much waiting keeps its usual delay.
+    """
+    row = np.flatnonzero(state.started)
+    play = state.play[row]
+    gone = np.clip(state.end[row] - state.margin[row] - FRAME_SLOTS - play, 0, FRAME_SLOTS * ticks)
+    state.good[row] += np.where(state.good[row] == play - 1, gone, 0)
+    state.play[row] = play + gone
+
+
+def _due(state: MediaState, row: Index, tick: int) -> Flags:
+    """Rows whose turn it is that something of what is owed be paid, at most MOST_JOINTS."""
+    owed, turn = state.owed[row], row + tick
+    due: Flags = (owed >= _SHORTEST) & (turn % _PACE[_urgency(owed)] == 0)
+    due |= (owed < 0) & (turn % 2 == 0)
+    due |= (state.held[row] > 0) & ~state.speaking[row] & (turn % _SETTLING_PACE == 0)
+    all_due = np.flatnonzero(due)
+    if all_due.size > MOST_JOINTS:
+        due[:] = False
+        due[all_due.take(np.arange(MOST_JOINTS) + tick * MOST_JOINTS, mode="wrap")] = True
+    return due
+
+
+def _straight(state: MediaState, row: Index, first: Slots, place: Index) -> Pcm:
+    """(A, 160) the slots at ``place`` ((A, 2)), of which ``first`` is the first, after what rows hold of the last."""
+    pcm = _decode(state, row, place)
+    holding = np.flatnonzero(state.held[row])
+    if holding.size:
+        leg, before = row[holding], first[holding] - 1
+        there = leg * SLOTS + before % SLOTS
+        last = _decode(state, leg, there[:, None])
+        last[state.stamp.reshape(-1)[there] != before] = 0
+        begin = SLOT - state.held[leg, None]
+        pcm[holding] = np.take_along_axis(
+            np.concatenate((last, pcm[holding]), axis=1), begin + np.arange(FRAME), axis=1
+        )
+    return pcm
 
 
 def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
@@ -87,18 +134,20 @@ def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
     return pcm
 
 
-def _tend(state: MediaState, row: Index, number: Slots, present: Flags, heard: Flags, tick: int) -> tuple[Index, Pcm]:
+def _tend(
+    state: MediaState, row: Index, number: Slots, present: Flags, heard: Flags, due: Flags, tick: int
+) -> tuple[Index, Pcm]:
     """Rows that need more than their next two slots ``number``; ``present``: which of these there are, (A, 2) each."""
     faked = _to_fake(state, row, number, present)
     sounds = heard & ((present | faked).any(axis=1) | (state.held[row] > 0))
     quiet = ~sounds
     _move_on(state, row[quiet], number[quiet], present[quiet], faked[quiet], heard[quiet])
-    row = row[sounds]
+    row, due = row[sounds], due[sounds]
     tail, given = _recall(state, row, tick)
     work = np.concatenate((np.zeros((row.size, MOST_SLOTS * SLOT), np.int16), given), axis=1)
     missing = FRAME - state.held[row]
     takes = (missing + SLOT - 1) // SLOT
-    cut, add = _wanted(state, row, tick)
+    cut, add = _wanted(state, row, due)
     takes[cut] = MOST_SLOTS
     fakes = np.zeros(row.size, np.bool_)
     for part in range(MOST_SLOTS):
@@ -106,13 +155,13 @@ def _tend(state: MediaState, row: Index, number: Slots, present: Flags, heard: F
         if of.size:
             fakes[of] |= _take(state, row[of], tail, work, of)
     begin = GIVEN + MOST_SLOTS * SLOT - (state.held[row] + takes * SLOT)
-    work, begin = _scale(state, row, work, begin, cut & ~fakes, add & ~fakes, tick)
+    work, begin, joined = _scale(state, row, work, begin, cut & ~fakes, add & ~fakes, tick)
     columns = begin[:, None] + np.arange(FRAME)
     pcm = np.take_along_axis(work, columns, axis=1)
     state.held[row] = work.shape[1] - FRAME - begin
     state.tail[row], state.given[row] = tail, work[:, -GIVEN:]
     state.tail_at[row] = tick
-    state.tended_at[row[fakes | (state.held[row] > 0)]] = tick
+    state.tended_at[row[fakes | joined]] = tick
     return row, pcm
 
 
@@ -162,7 +211,6 @@ def _recall(state: MediaState, row: Index, tick: int) -> tuple[Pcm, Pcm]:
         pcm[state.stamp.reshape(-1)[place] != before] = 0
         tail[new] = pcm.reshape(-1, TAIL)
         given[new] = tail[new, -GIVEN:]
-        state.held[leg] = 0
         state.faked_run[leg[state.good[leg] == state.play[leg] - 1]] = 0
     return tail, given
 
@@ -208,13 +256,13 @@ def _conceal(state: MediaState, row: Index, present: Flags, faked: Flags, tail: 
     return kept
 
 
-def _wanted(state: MediaState, row: Index, tick: int) -> tuple[Flags, Flags]:
+def _wanted(state: MediaState, row: Index, due: Flags) -> tuple[Flags, Flags]:
     """Of which rows time is to be taken out in this tick, if it can be, and into which it is to be put."""
     owed = state.owed[row]
-    may = state.held[row] < SLOT
-    turn = (row + tick) % _PACE[_urgency(owed)] == 0
-    ready = (state.stamp[row[:, None], (state.play[row, None] + _MOST) % SLOTS] == state.play[row, None] + _MOST).all(1)
-    return may & turn & ready & (owed >= _SHORTEST), may & ((row + tick) % 2 == 0) & (owed < 0)
+    may = due & (state.held[row] < SLOT)
+    coming = state.play[row, None] + _MOST
+    ready = (state.stamp[row[:, None], coming % SLOTS] == coming).all(axis=1)
+    return may & ready & (owed >= _SHORTEST), may & (owed < 0)
 
 
 def _urgency(owed: Slots) -> Index:
@@ -235,16 +283,17 @@ def _alike(state: MediaState, row: Index, work: Pcm, tick: int) -> NDArray[np.fl
 
 def _scale(
     state: MediaState, row: Index, work: Pcm, begin: Index, cut: Flags, add: Flags, tick: int
-) -> tuple[Pcm, Index]:
-    """Pay what can be paid of what is owed."""
+) -> tuple[Pcm, Index, Flags]:
+    """Pay what can be paid of what is owed; also tells the rows, (A,), whose sound has a joint by it."""
     alike = _alike(state, row, work, tick)
+    joined = np.zeros(row.size, np.bool_)
     if (of := np.flatnonzero(cut)).size:
         done = timescale.shorten(work[of], begin[of], RATE, state.owed[row[of]], alike[of])
-        work[of], begin[of] = done.sound, begin[of] + done.by
+        work[of], begin[of], joined[of] = done.sound, begin[of] + done.by, done.by != 0
         state.owed[row[of]] -= done.by
     if (of := np.flatnonzero(add)).size:
         done = timescale.lengthen(work[of], begin[of], RATE, None, alike[of])
-        work[of], begin[of] = done.sound, begin[of] - done.by
+        work[of], begin[of], joined[of] = done.sound, begin[of] - done.by, done.by != 0
         held = work.shape[1] - FRAME - begin[of]
         state.owed[row[of]] = np.minimum(state.owed[row[of]] + held // SLOT * SLOT, 0)
     held = work.shape[1] - FRAME - begin
@@ -252,6 +301,6 @@ def _scale(
     if (of := np.flatnonzero(little)).size:
         sound = work[of, -FRAME:].astype(np.float32)
         of = of[np.einsum("as,as->a", sound, sound) < SPEECH_RMS**2 * FRAME]
-        work[of], begin[of] = timescale.skip(work[of], begin[of], held[of]), begin[of] + held[of]
+        work[of], begin[of], joined[of] = timescale.skip(work[of], begin[of], held[of]), begin[of] + held[of], True
         state.owed[row[of]] = 0
-    return work, begin
+    return work, begin, joined

@@ -72,6 +72,7 @@ def is_regular(state: MediaState, heads: Heads, tick: int) -> bool:
         & (end + FRAME_SLOTS - play <= OVERFULL)
         & (state.quiet_to[row] != FOREVER)
         & (state.owed[row] == 0)
+        & (state.held[row] == 0)
         & ~state.unsteady[row]
         & (state.good[row] == play - 1)
         & (state.transit[row] == np.uint32(tick * FRAME & 0xFFFFFFFF) - heads.timestamp)

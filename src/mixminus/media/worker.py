@@ -24,7 +24,7 @@ from mixminus.media.batch import PacketBatch
 from mixminus.media.crew import Crew
 from mixminus.media.engine import Engine
 from mixminus.media.frames import FrameReader, frame
-from mixminus.media.loop import TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
+from mixminus.media.loop import LATE_NS, TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap
 from mixminus.media.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
@@ -139,11 +139,11 @@ class Worker:
         """The control process has gone."""
         return self._link.closed
 
-    def step(self, now_ns: int) -> None:
+    def step(self, now_ns: int, *, late: bool = False) -> None:
         """Commands, packets in, engine, packets out, events. ``now_ns`` is the nominal time of the tick."""
         self._obey(now_ns)
         self._net.receive(self._packets, self._listening)
-        datagrams = self._engine.tick(now_ns, self._packets)
+        datagrams = self._engine.tick(now_ns, self._packets, late=late)
         self._listening = datagrams.listening
         self._net.send(datagrams)
         for report in self._engine.reports():
@@ -227,7 +227,8 @@ def run(worker: Worker) -> None:
         while not worker.closed:
             sleep_until(schedule.due_ns)
             began_ns = time.monotonic_ns()
-            worker.step(schedule.begin(began_ns))
+            due_ns = schedule.begin(began_ns)
+            worker.step(due_ns, late=began_ns - due_ns > LATE_NS)
             if schedule.ticks % COLLECT_TICKS == 0:
                 gc.collect()
             ended_ns = time.monotonic_ns()
