@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g722, opus
+from mixminus.media.shorter import Shorter
 from mixminus.media.state import FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
 from mixminus.media.streams import AHEAD_SLOTS, FADE_SLOTS, G722Stream, OpusStream, Piece, Run, Work, on_this_thread
 from mixminus.rtp.packet import HeaderBatch
@@ -32,6 +33,8 @@ CLOCKS: Final = opus.RATE // RATE
 """Ticks of the clock of Opus to one of the jitter buffer's."""
 PACE: Final = 10
 """Ticks between two changes of the delay in sound."""
+MOST_JOINTS: Final = 16
+"""Legs whose sound is made shorter in one tick at most: some 0.1 ms each."""
 STALE_TICKS: Final = 50
 """Ticks after which a decoder that was not used begins anew."""
 _TICKET: Final = np.dtype([("number", "<u4"), ("part", "<u2"), ("slots", "<u2")])
@@ -72,6 +75,7 @@ class Receivers:
         self._opus: dict[int, OpusStream] = {}
         self._g722: dict[int, G722Stream] = {}
         self._clocks = _Clocks()
+        self._shorter = Shorter(state)
         self._sound: Pcm = np.zeros((0, opus.FRAME), np.int16)
         """What is decoded in one pass."""
 
@@ -95,6 +99,7 @@ class Receivers:
     def close(self, row: int) -> None:
         self._opus.pop(row, None)
         self._g722.pop(row, None)
+        self._shorter.drop(row)
 
     def translate(self, headers: HeaderBatch, row: Index, data: Bytes) -> HeaderBatch:
         """Make packets of Opus such as the jitter buffer understands; takes the payloads out of ``data``.
@@ -160,6 +165,7 @@ class Receivers:
         faked = _account(state, row, number, present)
         state.play[row] = first + FRAME_SLOTS - hold + cut
         state.good[row] += longer
+        self._shorter.drop_silent()
         wanted = (present | faked).any(axis=1) & ((state.talk[row] != 0) | state.inband[row])
         due = Due(row, first, present, longer, hold).pick(wanted)
         return self._play(due, (whole & ~longer)[wanted], tick)
@@ -177,6 +183,7 @@ class Receivers:
             sound, odd = self._play_opus(due.row[straight], due.first[straight], tick)
             sounds.append(sound)
             left = np.concatenate((left, straight[odd]))
+        sounds = [sound._replace(pcm=self._shorter.delayed(sound.row, sound.pcm)) for sound in sounds]
         return sounds + self._play_odd(due.pick(left), tick) if left.size else sounds
 
     def _slots(self, row: Index, first: Slots, size: int) -> Bytes:
@@ -239,7 +246,7 @@ class Receivers:
 
     def _play_odd(self, due: Due, tick: int) -> list[Sound]:
         jobs: list[Work] = []
-        outs: dict[int, tuple[list[int], list[Pcm]]] = {}
+        outs: dict[tuple[int, bool], tuple[list[int], list[Pcm]]] = {}
         for at, leg in enumerate(due.row.tolist()):
             stream = self._opus.get(leg) or self._g722[leg]
             if tick - stream.used > STALE_TICKS:
@@ -251,14 +258,20 @@ class Receivers:
             ahead = None if held or due.present[at].all() else self._ahead(leg, stream, begin)
             out = np.empty(count * stream.slot, np.int16)
             jobs.append(partial(stream.play, NEVER if held else begin, pieces, ahead, out))
-            rows, sounds = outs.setdefault(100 * stream.slot, ([], []))
+            rows, sounds = outs.setdefault((100 * stream.slot, count > FRAME_SLOTS), ([], []))
             rows.append(leg)
             sounds.append(out)
         self._run(partial(_do_each, iter(jobs)), len(jobs))
         return [
-            Sound(rate, np.array(rows, np.intp), np.stack([_fit(sound, rate) for sound in sounds]))
-            for rate, (rows, sounds) in outs.items()
+            self._fit(rate, np.array(rows, np.intp), np.stack(sounds), longer=longer)
+            for (rate, longer), (rows, sounds) in outs.items()
         ]
+
+    def _fit(self, rate: int, row: Index, pcm: Pcm, *, longer: bool) -> Sound:
+        """One frame of each row, of two slots or (``longer``) three."""
+        if longer:
+            return Sound(rate, row, self._shorter.shortened(rate, row.tolist(), pcm))
+        return Sound(rate, row, self._shorter.delayed(row, pcm))
 
     def _piece(self, row: int, stream: G722Stream | OpusStream, number: int) -> Piece | None:
         state, place = self._state, number % SLOTS
@@ -343,16 +356,10 @@ def _settle(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int
     further = first + FRAME_SLOTS
     there = state.stamp[row, further % SLOTS] == further
     longer: Flags = (owed >= SLOT) & whole & sounding & turn & there
+    many = np.flatnonzero(longer)
+    if many.size > MOST_JOINTS:
+        longer[:] = False
+        longer[many.take(np.arange(MOST_JOINTS) + tick // PACE * MOST_JOINTS, mode="wrap")] = True
     cut = np.where((owed >= SLOT) & whole & ~sounding, owed // SLOT, longer)
     state.owed[row] = owed + (hold - cut) * SLOT
     return hold, longer, cut
-
-
-def _fit(sound: Pcm, rate: int) -> Pcm:
-    """Three slots cross over to two."""
-    size = rate // 50
-    if sound.size == size:
-        return sound
-    rise = (np.arange(size, dtype=np.float32) + 0.5) / np.float32(size)
-    blended: Pcm = np.rint(sound[:size] * (1 - rise) + sound[sound.size - size :] * rise).astype(np.int16)
-    return blended
