@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from mixminus.server.ground import address, listen
+from mixminus.server.ground import address, listen, wide_rates
 
 
 async def test_an_answer_in_pieces_is_not_held_back() -> None:
@@ -23,3 +23,9 @@ async def test_an_answer_in_pieces_is_not_held_back() -> None:
         assert await accepted, "TCP_NODELAY is off: the body of each answer waits 40 ms behind its headers"
         writer.close()
         await writer.wait_closed()
+
+
+def test_sounds_are_kept_at_the_rates_that_the_codecs_can_use() -> None:
+    assert wide_rates(("opus", "PCMU")) == [48_000]
+    assert wide_rates(("PCMA", "opus", "G722")) == [16_000, 48_000]
+    assert wide_rates(("PCMU", "PCMA")) == []
