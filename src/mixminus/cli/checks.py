@@ -25,6 +25,8 @@ GIB = 1 << 30
 _SPOOL_BYTES_PER_HOUR = 8000 * 2 * 3600
 _ENOUGH_FREE = 5 * GIB
 _LEAST_FREE = GIB // 4
+TICK_MS = 20
+"""Milliseconds from one pass over all calls to the next."""
 STORE_SECONDS = 15.0
 SOON_DAYS = 14
 
@@ -282,8 +284,8 @@ def clock(sleep: Callable[[float], None] = time.sleep) -> Finding:
         lateness.append(1000 * (time.perf_counter() - due))
     worst, usual = max(lateness), sorted(lateness)[len(lateness) // 2]
     detail = f"resolution {resolution * 1e9:.0f} ns; woken {usual:.2f} ms late, at worst {worst:.1f}"
-    if resolution > 1e-3 or usual > 5:
+    if resolution > 1e-3 or usual > TICK_MS:
         return Finding("clock", "block", detail, "run on another machine: 20 ms ticks cannot be kept here")
-    if worst > 10:
+    if usual > TICK_MS / 4 or worst > TICK_MS / 2:
         return Finding("clock", "warn", detail, "the machine is busy: give the server a core of its own")
     return Finding("clock", "ok", detail)
