@@ -37,7 +37,7 @@ def test_it_is_the_obvious_thing_sample_by_sample(seed: int, size: int, gain: fl
     random = np.random.default_rng(seed)
     loudness = random.random((3, BLOCKS, 1))
     total = (random.integers(-peak, peak, (3, BLOCKS, size // BLOCKS)) * loudness).astype(np.int32).reshape(3, size)
-    ends, out = limit(np.full(3, gain, np.float32), total)
+    ends, out = limit(np.full(3, gain), total)
     for row in range(3):
         end, expected = slow_limit(gain, total[row].tolist())
         assert ends[row] == pytest.approx(end, rel=1e-5)
@@ -50,7 +50,7 @@ def test_each_sum_is_limited_by_itself(seed: int, rows: int) -> None:
     """Whatever else is in the batch: to the bit."""
     random = np.random.default_rng(seed)
     total = (random.integers(-60000, 60000, (rows, FRAME)) * random.random((rows, 1))).astype(np.int32)
-    gain = np.minimum(random.random(rows) * 2, 1).astype(np.float32)
+    gain = np.minimum(random.random(rows) * 2, 1)
     together = np.empty((rows, FRAME), np.int16)
     ends = bring_under(gain, total, together)
     alone = np.empty((rows, FRAME), np.int16)
@@ -63,13 +63,13 @@ def test_each_sum_is_limited_by_itself(seed: int, rows: int) -> None:
 def test_what_fits_passes_to_the_bit_and_needs_no_gain() -> None:
     total = np.array([[MOST, LEAST] * 80, [0, 1] * 80], np.int32)
     out = np.empty((2, FRAME), np.int16)
-    assert (bring_under(np.ones(2, np.float32), total, out) == 1).all()
+    assert (bring_under(np.ones(2), total, out) == 1).all()
     assert (out == total).all()
 
 
 def limited(sound: Sound) -> tuple[Sound, Sound]:
     """Frame after frame: (N,) samples, and the gain at the end of each frame."""
-    gain = np.ones(1, np.float32)
+    gain = np.ones(1)
     out, gains = [], []
     for frame in np.rint(sound).astype(np.int32).reshape(-1, 1, FRAME):
         gain, pcm = limit(gain, frame)
@@ -118,7 +118,7 @@ def test_a_step_of_level_makes_no_click() -> None:
 
 
 def test_the_gain_comes_back_within_a_fifth_of_a_second() -> None:
-    gain = np.array([0.001], np.float32)
+    gain = np.array([0.001])
     quiet = np.full((1, FRAME), 100, np.int32)
     gains = []
     for _ in range(10):
@@ -233,3 +233,35 @@ def test_what_a_leg_that_is_not_sent_to_would_hear_lacks_its_own_voice_however_l
     assert max(strengths) < 1.3 * min(strengths)
     spread = np.abs(np.fft.rfft(whole * np.blackman(whole.size))) ** 2
     assert spread[int(whole.size * 1500 / 8000) :].sum() < 0.01 * spread.sum()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 40), st.sampled_from([20_000, 40_000, 200_000]))
+def test_many_frames_at_once_are_limited_as_one_by_one(seed: int, sums: int, ticks: int, peak: int) -> None:
+    """Frames that fit and frames that do not, the very lowest samples among them, begun at any gain: to the bit."""
+    random = np.random.default_rng(seed)
+    loudness = np.repeat(random.random((sums, ticks)) * (random.random((sums, ticks)) < 0.4), FRAME, axis=1)
+    total = (random.integers(-peak, peak + 1, loudness.shape) * loudness).astype(np.int32)
+    total[random.random(total.shape) < 0.001] = LEAST
+    together, alone, layout = Limiter(), Limiter(), two_rooms([0, 1, 2, 3, 4, 5])
+    mix = np.arange(sums) + 1
+    before = np.full((layout[1].mixes, FRAME), int(random.integers(30_000, 90_000)), np.int32)
+    for limiter in (together, alone):
+        limiter.follow(*layout)
+        limiter.finish(before, 0, np.empty(before.shape, np.int16))
+        limiter.settle()
+    out, expected = np.empty((2, *total.shape), np.int16)
+    together.finish_ticks(total, mix, out)
+    for begin in range(0, total.shape[1], FRAME):
+        part = slice(begin, begin + FRAME)
+        frame = np.empty((sums, FRAME), np.int16)
+        alone.finish(total[:, part].copy(), 1, frame)
+        expected[:, part] = frame
+        alone.settle()
+    together.settle()
+    assert (out == expected).all()
+    assert together.turned_down == alone.turned_down
+    after = [np.empty(before.shape, np.int16) for _ in range(2)]
+    together.finish(before, 0, after[0])
+    alone.finish(before, 0, after[1])
+    assert (after[0] == after[1]).all()

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Pcm = NDArray[np.int16]
 Totals = NDArray[np.int32]
-Gains = NDArray[np.float32]
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+Gains = NDArray[np.float64]
 
 LEAST: Final = -32768
 MOST: Final = 32767
@@ -31,9 +33,10 @@ BLOCKS: Final = 10
 """Parts of a frame with a gain of their own at their end, 2 ms each; between their ends the gain is a straight line."""
 _CEILING: Final = np.float32(MOST)
 _RELEASE_MS: Final = 80.0
-_AIM: Final = np.float32(1.1)
+_AIM: Final = 1.1
 """Where the gain would come to rest; more than 1, so that it gets there: from 0.5 in 140 ms, from nothing in 190."""
-_RELEASE: Final = np.float32(1 - exp(-20 / BLOCKS / _RELEASE_MS))
+_RELEASE: Final = float(np.float32(1 - exp(-20 / BLOCKS / _RELEASE_MS)))
+"""Rounded: the last digits of an exponential differ between machines."""
 _PIECE: Final = 128
 """Rows at a time: larger arrays are given back to the system each time, and fresh pages cost more than the sound."""
 
@@ -43,20 +46,36 @@ def limit(gain: Gains, total: Totals) -> tuple[Gains, Pcm]:
 
     Returns: gains at its end, and the samples, (N, S).
     """
-    rows, size = total.shape
-    part = size // BLOCKS
-    # Sums lie side by side, so that every operation runs along all of them.
-    blocks = total.T.astype(np.float32, order="C").reshape(BLOCKS, part, rows)
-    most = _CEILING / np.maximum(np.maximum(blocks.max(axis=1), -blocks.min(axis=1)), _CEILING)
-    np.minimum(most[:-1], most[1:], out=most[:-1])
-    ends = np.empty((BLOCKS + 1, rows), np.float32)
+    blocks = _blocks(total)
+    most = _ceilings(blocks)
+    ends = np.empty((BLOCKS + 1, len(total)))
     ends[0] = gain
     for block in range(BLOCKS):
         np.minimum(most[block], ends[block] + (_AIM - ends[block]) * _RELEASE, out=ends[block + 1])
+    return ends[-1], _turned_down(blocks, ends)
+
+
+def _blocks(total: Totals) -> Floats:
+    """(BLOCKS, S / BLOCKS, N): sums lie side by side, so that every operation runs along all of them."""
+    rows, size = total.shape
+    return total.T.astype(np.float32, order="C").reshape(BLOCKS, size // BLOCKS, rows)
+
+
+def _ceilings(blocks: Floats) -> Floats:
+    """(BLOCKS, N): the highest gain at the end of each."""
+    most: Floats = _CEILING / np.maximum(np.maximum(blocks.max(axis=1), -blocks.min(axis=1)), _CEILING)
+    np.minimum(most[:-1], most[1:], out=most[:-1])
+    return most
+
+
+def _turned_down(blocks: Floats, ends: Gains) -> Pcm:
+    """(N, S) of ``blocks``, which are used up, with the gains at their begins and ends, (BLOCKS + 1, N)."""
+    _, part, rows = blocks.shape
+    gain = ends.astype(np.float32)
     ramp = np.arange(1, part + 1, dtype=np.float32)[:, None] / np.float32(part)
-    blocks *= ends[:-1, None] + np.diff(ends, axis=0)[:, None] * ramp
+    blocks *= gain[:-1, None] + np.diff(gain, axis=0)[:, None] * ramp
     np.clip(np.rint(blocks, out=blocks), LEAST, MOST, out=blocks)
-    return ends[-1], blocks.reshape(size, rows).T.astype(np.int16, order="C")
+    return blocks.reshape(-1, rows).T.astype(np.int16, order="C")
 
 
 def is_over(total: Totals) -> bool:
@@ -75,11 +94,69 @@ def bring_under(gain: Gains, total: Totals, out: Pcm) -> Gains:
     return gain
 
 
+def _bring_ticks_under(gain: Gains, total: Totals, out: Pcm) -> Gains:
+    """Several frames of sums, (N, K * FRAME), as by :func:`bring_under` one after the other.
+
+    Only the gains go block by block; the samples of all frames are worked on together.
+    """
+    frames = total.reshape(-1, FRAME)
+    highest, lowest = frames.max(axis=1), frames.min(axis=1)
+    over = (highest > MOST) | (lowest < LEAST)
+    most = np.ones((len(frames), BLOCKS))
+    # The lowest sample that fits has no room above it: it binds a gain that is below 1 already.
+    for at in _pieces(np.flatnonzero(over | (lowest == LEAST))):
+        most[at] = _ceilings(_blocks(frames[at])).T
+    ends, gain = _follow_ceilings(gain, most, over)
+    np.copyto(out, total, casting="unsafe")
+    to = out.reshape(-1, FRAME)
+    for at in _pieces(np.flatnonzero(over | (ends[:, 0] < 1))):
+        to[at] = _turned_down(_blocks(frames[at]), ends[at].T)
+    return gain
+
+
+def _pieces(at: Index) -> list[Index]:
+    return [at[begin : begin + _PIECE] for begin in range(0, at.size, _PIECE)]
+
+
+def _follow_ceilings(gain: Gains, most: Gains, over: Flags) -> tuple[Gains, Gains]:
+    """The gains of N sums, begun at ``gain`` (N,), below ``most`` (N * K, BLOCKS); ``over`` (N * K,), N first.
+
+    Returns: gains at the begin of each frame and at the end of each block, (N * K, BLOCKS + 1), and at the end, (N,).
+    """
+    ticks = over.size // gain.size
+    ends = np.ones((over.size, BLOCKS + 1))
+    last = gain.copy()
+    for row in np.flatnonzero(over.reshape(-1, ticks).any(axis=1) | (gain < 1)).tolist():
+        frames = slice(row * ticks, (row + 1) * ticks)
+        found = _ends(float(gain[row]), most[frames].tolist(), over[frames].tolist())
+        ends[frames] = found
+        last[row] = found[-1][-1]
+    return ends, last
+
+
+def _ends(gain: float, most: list[list[float]], over: list[bool]) -> list[list[float]]:
+    """Of one sum: for each frame the gain at its begin and at the end of each block, in the steps of :func:`limit`."""
+    whole = [1.0] * (BLOCKS + 1)
+    found = []
+    for ceilings, is_over in zip(most, over, strict=True):
+        if gain == 1 and not is_over:
+            found.append(whole)
+            continue
+        ends = [gain]
+        for ceiling in ceilings:
+            gain += (_AIM - gain) * _RELEASE
+            if gain > ceiling:
+                gain = ceiling
+            ends.append(gain)
+        found.append(ends)
+    return found
+
+
 class Limiter:
     """The gains of the mixes of one rate, while anything is over the ceiling; without that it costs a look."""
 
     def __init__(self) -> None:
-        self._gain: Gains = np.ones(0, np.float32)
+        self._gain: Gains = np.ones(0)
         """(mixes,) of the present layout."""
         self._plan: Plan | None = None
         self._layout: Layout | None = None
@@ -90,7 +167,7 @@ class Limiter:
         """The mixes to come are those of ``layout``; who goes on hearing something hears it as loud as before."""
         if layout is self._layout:
             return
-        gain = np.ones(layout.mixes, np.float32)
+        gain = np.ones(layout.mixes)
         if self.turned_down and self._plan is not None and self._layout is not None:
             of_bus, of_row = _heard(self._plan, self._layout, self._gain)
             if plan is not self._plan:
@@ -115,11 +192,8 @@ class Limiter:
         gain = self._gain[mix]
         if not (gain < 1).any() and not is_over(total):
             np.copyto(out, total, casting="unsafe")
-            return
-        for begin in range(0, total.shape[1], FRAME):
-            part = slice(begin, begin + FRAME)
-            gain = bring_under(gain, total[:, part], out[:, part])
-        self._gain[mix] = gain
+        else:
+            self._gain[mix] = _bring_ticks_under(gain, total, out)
 
     def settle(self) -> None:
         """After a frame, or several, of all mixes."""
@@ -128,10 +202,10 @@ class Limiter:
 
 def _heard(plan: Plan, layout: Layout, gain: Gains) -> tuple[Gains, Gains]:
     """The gain of each bus, and that at which each row hears what it hears; 1 where there was silence."""
-    of_bus = np.ones(plan.buses, np.float32)
+    of_bus = np.ones(plan.buses)
     sounding = np.flatnonzero(layout.place >= 0)
     of_bus[sounding] = gain[layout.place[sounding]]
-    of_row = np.ones(plan.bus_of.size, np.float32)
+    of_row = np.ones(plan.bus_of.size)
     listens = np.flatnonzero(plan.bus_of >= 0)
     of_row[listens] = of_bus[plan.bus_of[listens]]
     of_row[layout.own_row] = gain[layout.sums :]
@@ -142,6 +216,6 @@ def _by_new_bus(of_bus: Gains, old: Plan, new: Plan) -> Gains:
     """A bus goes on as the one that its listeners heard before."""
     size = min(old.bus_of.size, new.bus_of.size)
     stays = np.flatnonzero((old.bus_of[:size] >= 0) & (new.bus_of[:size] >= 0))
-    found = np.ones(new.buses, np.float32)
+    found = np.ones(new.buses)
     np.minimum.at(found, new.bus_of[stays], of_bus[old.bus_of[stays]])
     return found

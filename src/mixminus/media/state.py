@@ -108,7 +108,7 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "offset_begun": ((), np.bool_, 0),
     "agc": ((), np.bool_, 0),
     "gain": ((), np.float32, 1),
-    "headroom": ((2,), np.float32, 1),
+    "headroom": ((2,), np.float64, 1),
     "noise_db": ((), np.float32, 120),
     "voice_power": ((), np.float32, 0),
     "voiced": ((), np.int16, 0),
@@ -258,7 +258,7 @@ class MediaState:
     agc: NDArray[np.bool_]
     """Its voice is brought to the usual level; this and the following are of :mod:`mixminus.media.agc`."""
     gain: NDArray[np.float32]
-    headroom: NDArray[np.float32]
+    headroom: NDArray[np.float64]
     """(R, 2) gain of the limiter behind it, at 8 kHz and at the leg's own rate."""
     noise_db: NDArray[np.float32]
     """The quietest it has been lately."""

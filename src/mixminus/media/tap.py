@@ -75,9 +75,9 @@ class Taps:
         """Its own voice and what it hears; else its own voice only."""
         self._mask = np.zeros(capacity, np.uint64)
         """Its voice is recorded while it talks on one of these; 0: on any."""
-        self._gain = np.ones(capacity, np.float32)
+        self._gain = np.ones(capacity)
         """Of the limiter, where a leg's voice and what it hears are added up."""
-        self._heard_gain = np.ones(capacity, np.float32)
+        self._heard_gain = np.ones(capacity)
         """Of the limiter for what a leg would hear that is not sent to."""
         self._fill = np.zeros(capacity, np.intp)
         self._limit = np.full(capacity, BLOCK, np.intp)
@@ -251,8 +251,8 @@ class Taps:
         self._of_leg = np.concatenate((self._of_leg, np.zeros(old, np.bool_)))
         self._leg = np.concatenate((self._leg, np.full(old, -1, np.intp)))
         self._both = np.concatenate((self._both, np.zeros(old, np.bool_)))
-        self._gain = np.concatenate((self._gain, np.ones(old, np.float32)))
-        self._heard_gain = np.concatenate((self._heard_gain, np.ones(old, np.float32)))
+        self._gain = np.concatenate((self._gain, np.ones(old)))
+        self._heard_gain = np.concatenate((self._heard_gain, np.ones(old)))
         self._mask = np.concatenate((self._mask, np.zeros(old, np.uint64)))
 
 
