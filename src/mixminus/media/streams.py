@@ -4,6 +4,7 @@ the delay. What is regular passes it by, many legs at once (:mod:`mixminus.media
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
+from mixminus.media import conceal
 from mixminus.media.codecs import g722, opus
 from mixminus.media.state import NEVER
 
@@ -23,13 +25,14 @@ Run: TypeAlias = Callable[[Work, int], None]
 
 KEPT: Final = 128
 """Packets of a leg kept: what the ring can refer to, and more."""
-FADE_SLOTS: Final = 6
+FADE_SLOTS: Final = conceal.FADE_SLOTS
 """Concealed slots (10 ms) until silence."""
+HISTORY_SLOTS: Final = conceal.HISTORY_MS // 10
+"""Of G.722, what is looked at before a gap."""
 AHEAD_SLOTS: Final = 6
 """How far behind a gap the packet may begin that is looked into for redundancy."""
 _PROBE: Final = 25
 """Packets (0.5 s) after which one is decoded even though its sender says that it holds no voice."""
-_FADE: Final = np.linspace(1, 0, FADE_SLOTS + 1, dtype=np.float32)
 
 
 class Piece(NamedTuple):
@@ -45,7 +48,7 @@ def on_this_thread(work: Work, tasks: int) -> None:
 
 
 class G722Stream:
-    """Plays one leg's G.722. A gap is filled with the last 10 ms, fading."""
+    """Plays one leg's G.722. Gaps are filled as those of G.711 are (:mod:`mixminus.media.conceal`)."""
 
     slot: Final = g722.RATE // 100
 
@@ -53,30 +56,53 @@ class G722Stream:
         self.used = 0
         """Tick of the last use."""
         self.decoder = g722.Decoder()
-        self._last: Pcm = np.zeros(self.slot, np.int16)
+        self._past: deque[Pcm] = deque(maxlen=HISTORY_SLOTS)
+        """What was played, or made up and not yet faded: pieces of a slot or more."""
         self._run = 0
 
     def restart(self) -> None:
         self.decoder = g722.Decoder()
-        self._last = np.zeros(self.slot, np.int16)
+        self._past.clear()
+
+    @property
+    def broken(self) -> bool:
+        """What was played last is made up: the next sound is to be joined to it."""
+        return self._run > 0
+
+    def join(self, pcm: Pcm) -> None:
+        """Cross over to ``pcm`` (slots, contiguous), the first sound after a gap, in place."""
+        ahead = conceal.fade(self._go_on(), np.array([self._run]))
+        pcm[: self.slot] = conceal.cross(ahead, pcm[None, : self.slot])[0]
 
     def played(self, pcm: Pcm) -> None:
         """These samples were decoded and played."""
-        self._last, self._run = pcm[pcm.size - self.slot :], 0
+        self._past.append(pcm)
+        self._run = 0
 
     def play(self, first: int, pieces: Sequence[Piece | None], ahead: tuple[bytes, int] | None, out: Pcm) -> None:
         """Fill ``out`` with slots ``first`` and on; None in ``pieces`` is missing. ``ahead`` is of no use here."""
         for number, piece in enumerate(pieces):
             sound = out[number * self.slot : (number + 1) * self.slot]
             if piece is not None:
-                self.played(self.decoder.decode(piece.payload))
-                sound[:] = self._last
+                sound[:] = self.decoder.decode(piece.payload)
+                if self.broken:
+                    self.join(sound)
+                self.played(sound.copy())
             elif self._run < FADE_SLOTS:
-                ramp = np.linspace(_FADE[self._run], _FADE[self._run + 1], self.slot, dtype=np.float32)
-                sound[:] = np.rint(self._last * ramp)
+                made = self._go_on()
+                sound[:] = conceal.fade(made, np.array([self._run]))[0]
+                self._past.append(made[0])
                 self._run += 1
             else:
                 sound[:] = 0
+
+    def _go_on(self) -> Pcm:
+        """(1, 160): what may come next, as loud as what was before."""
+        history = np.zeros((1, HISTORY_SLOTS * self.slot), np.int16)
+        if self._past:
+            past = np.concatenate(self._past)[-history.size :]
+            history[0, history.size - past.size :] = past
+        return conceal.extrapolate(history, self.slot)
 
 
 class OpusStream:

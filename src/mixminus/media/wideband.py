@@ -200,6 +200,12 @@ class Receivers:
                 stream.restart()
             stream.used = tick
         pcm = g722.decode_each([stream.decoder for stream in streams], payload, size)
+        broken = [at for at, stream in enumerate(streams) if stream.broken]
+        if broken:
+            pcm = pcm.copy()
+        for at in broken:
+            streams[at].join(pcm[at])
+        pcm.flags.writeable = False  # streams look back on it: gain and the like are for a copy
         for stream, sound in zip(streams, pcm, strict=True):
             stream.played(sound)
         return Sound(g722.RATE, row, pcm)
