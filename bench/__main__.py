@@ -13,6 +13,7 @@ BENCHMARKS = (
     "codecs",
     "soak",
     "quality",
+    "quality_wide",
     "recording",
     "parallel",
     "webhooks",
