@@ -266,9 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="loss alone, without jitter")
     options = parser.parse_args(arguments)
     if find_spec("pesq") is None or find_spec("pystoi") is None:
-        raise SystemExit(
-            "quality_wide needs pesq (built with a C compiler), pystoi: pip install 'mixminus[quality]'"
-        )
+        raise SystemExit("quality_wide needs pesq (built with a C compiler), pystoi: pip install 'mixminus[quality]'")
     if which("espeak-ng") is None:
         raise SystemExit("quality_wide needs espeak-ng, which speaks its voices: apt install espeak-ng")
     weathers = conditions()

@@ -26,10 +26,12 @@ def played(payloads: list[bytes | None]) -> Pcm:
 
 def slowly_played(payloads: list[bytes | None]) -> Pcm:
     """Slot after slot, looking back on an array that only grows."""
-    decoder, run = g722.Decoder(), 0
+    decoder, run, lag = g722.Decoder(), 0, np.ones(1, np.intp)
     past, out = np.zeros((1, 6 * SLOT), np.int16), []
     for payload in payloads:
-        ahead = conceal.extrapolate(past[:, -6 * SLOT :], SLOT)
+        history = past[:, -6 * SLOT :]
+        lag = lag if run else conceal.pitch(history.astype(np.float32), SLOT)[0]
+        ahead = conceal.go_on(history, SLOT, lag)
         faded = conceal.fade(ahead, np.array([run]))
         if payload is not None:
             sound = decoder.decode(payload)[None]

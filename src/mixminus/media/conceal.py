@@ -40,13 +40,12 @@ def extrapolate(history: Pcm, length: int) -> Pcm:
     Returns: (A, ``length``) int16, as loud as what was before; :func:`fade` it.
     """
     sound = history.astype(np.float32)
-    lag, _ = pitch(sound, length)
-    size = sound.shape[1]
-    n = np.arange(length)
-    at = size - lag[:, None] + n % lag[:, None]
-    ahead = np.take_along_axis(sound, at, axis=1)
-    _smooth_joint(ahead, sound, lag, length)
-    return _to_pcm(ahead)
+    return _to_pcm(_repeated(sound, length, pitch(sound, length)[0]))
+
+
+def go_on(history: Pcm, length: int, lag: Index) -> Pcm:
+    """As :func:`extrapolate`, of a lag ((A,) samples) that is known: a gap goes on as it began."""
+    return _to_pcm(_repeated(history.astype(np.float32), length, lag))
 
 
 def pitch(sound: Floats, slot: int) -> tuple[Index, Floats]:
@@ -82,6 +81,14 @@ def cross(ahead: Pcm, sound: Pcm) -> Pcm:
     crossed = sound.copy()
     crossed[:, :length] = np.rint(ahead[:, :length] * (1 - rise) + sound[:, :length] * rise)
     return crossed
+
+
+def _repeated(sound: Floats, length: int, lag: Index) -> Floats:
+    n = np.arange(length)
+    at = sound.shape[1] - lag[:, None] + n % lag[:, None]
+    ahead: Floats = np.take_along_axis(sound, at, axis=1)
+    _smooth_joint(ahead, sound, lag, length)
+    return ahead
 
 
 def _smooth_joint(ahead: Floats, sound: Floats, lag: Index, slot: int) -> None:

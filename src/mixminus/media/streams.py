@@ -59,6 +59,8 @@ class G722Stream:
         self._past: deque[Pcm] = deque(maxlen=HISTORY_SLOTS)
         """What was played, or made up and not yet faded: pieces of a slot or more."""
         self._run = 0
+        self._lag: NDArray[np.intp] = np.zeros(1, np.intp)
+        """Of the present gap, (1,) samples: the pitch is looked for once."""
 
     def restart(self) -> None:
         self.decoder = g722.Decoder()
@@ -102,7 +104,9 @@ class G722Stream:
         if self._past:
             past = np.concatenate(self._past)[-history.size :]
             history[0, history.size - past.size :] = past
-        return conceal.extrapolate(history, self.slot)
+        if not self._run:
+            self._lag, _ = conceal.pitch(history.astype(np.float32), self.slot)
+        return conceal.go_on(history, self.slot, self._lag)
 
 
 class OpusStream:
