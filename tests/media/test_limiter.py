@@ -22,7 +22,7 @@ def slow_limit(gain: float, frame: list[int]) -> tuple[float, list[float]]:
     """One frame of one sum, sample by sample; samples before rounding."""
     size = len(frame) // BLOCKS
     parts = [frame[at * size : (at + 1) * size] for at in range(BLOCKS)]
-    most = [min(1.0, MOST / max(1, *(abs(sample) for sample in part))) for part in parts]
+    most = [min(1.0, MOST / max(1, *(max(sample, -1 - sample) for sample in part))) for part in parts]
     out: list[float] = []
     for at, part in enumerate(parts):
         end = min(most[at], most[min(at + 1, BLOCKS - 1)], gain + (1.1 - gain) * RELEASE)

@@ -52,7 +52,7 @@ def limit(gain: Gains, total: Totals) -> tuple[Gains, Pcm]:
     ends[0] = gain
     for block in range(BLOCKS):
         np.minimum(most[block], ends[block] + (_AIM - ends[block]) * _RELEASE, out=ends[block + 1])
-    return ends[-1], _turned_down(blocks, ends)
+    return ends[-1], _turned_down(blocks, ends[:-1], ends[1:])
 
 
 def _blocks(total: Totals) -> Floats:
@@ -62,18 +62,18 @@ def _blocks(total: Totals) -> Floats:
 
 
 def _ceilings(blocks: Floats) -> Floats:
-    """(BLOCKS, N): the highest gain at the end of each."""
-    most: Floats = _CEILING / np.maximum(np.maximum(blocks.max(axis=1), -blocks.min(axis=1)), _CEILING)
+    """(BLOCKS, N): the highest gain at the end of each; less than 1 only where something does not fit."""
+    most: Floats = _CEILING / np.maximum(np.maximum(blocks.max(axis=1), -1 - blocks.min(axis=1)), _CEILING)
     np.minimum(most[:-1], most[1:], out=most[:-1])
     return most
 
 
-def _turned_down(blocks: Floats, ends: Gains) -> Pcm:
-    """(N, S) of ``blocks``, which are used up, with the gains at their begins and ends, (BLOCKS + 1, N)."""
+def _turned_down(blocks: Floats, begin: Gains, end: Gains) -> Pcm:
+    """(N, S) of ``blocks``, which are used up, with the gains at their begins and ends, (BLOCKS, N) each."""
     _, part, rows = blocks.shape
-    gain = ends.astype(np.float32)
+    first, last = begin.astype(np.float32)[:, None], end.astype(np.float32)[:, None]
     ramp = np.arange(1, part + 1, dtype=np.float32)[:, None] / np.float32(part)
-    blocks *= gain[:-1, None] + np.diff(gain, axis=0)[:, None] * ramp
+    blocks *= first + (last - first) * ramp
     np.clip(np.rint(blocks, out=blocks), LEAST, MOST, out=blocks)
     return blocks.reshape(-1, rows).T.astype(np.int16, order="C")
 
@@ -99,57 +99,40 @@ def _bring_ticks_under(gain: Gains, total: Totals, out: Pcm) -> Gains:
 
     Only the gains go block by block; the samples of all frames are worked on together.
     """
-    frames = total.reshape(-1, FRAME)
-    highest, lowest = frames.max(axis=1), frames.min(axis=1)
-    over = (highest > MOST) | (lowest < LEAST)
-    most = np.ones((len(frames), BLOCKS))
-    # The lowest sample that fits has no room above it: it binds a gain that is below 1 already.
-    for at in _pieces(np.flatnonzero(over | (lowest == LEAST))):
-        most[at] = _ceilings(_blocks(frames[at])).T
-    ends, gain = _follow_ceilings(gain, most, over)
     np.copyto(out, total, casting="unsafe")
+    frames = total.reshape(-1, FRAME)
+    over = (frames.max(axis=1) > MOST) | (frames.min(axis=1) < LEAST)
+    most = np.ones((len(frames), BLOCKS))
+    for at in _pieces(over):
+        most[at] = _ceilings(_blocks(frames[at])).T
+    ends = _below(gain, most.reshape(gain.size, -1))
+    begin, end = ends[:, :-1].reshape(-1, BLOCKS), ends[:, 1:].reshape(-1, BLOCKS)
     to = out.reshape(-1, FRAME)
-    for at in _pieces(np.flatnonzero(over | (ends[:, 0] < 1))):
-        to[at] = _turned_down(_blocks(frames[at]), ends[at].T)
-    return gain
+    for at in _pieces(over | (begin[:, 0] < 1)):
+        to[at] = _turned_down(_blocks(frames[at]), begin[at].T, end[at].T)
+    return ends[:, -1]
 
 
-def _pieces(at: Index) -> list[Index]:
+def _pieces(which: Flags) -> list[Index]:
+    at = np.flatnonzero(which)
     return [at[begin : begin + _PIECE] for begin in range(0, at.size, _PIECE)]
 
 
-def _follow_ceilings(gain: Gains, most: Gains, over: Flags) -> tuple[Gains, Gains]:
-    """The gains of N sums, begun at ``gain`` (N,), below ``most`` (N * K, BLOCKS); ``over`` (N * K,), N first.
-
-    Returns: gains at the begin of each frame and at the end of each block, (N * K, BLOCKS + 1), and at the end, (N,).
+def _below(gain: Gains, most: Gains) -> Gains:
+    """The gains of N sums at the begin and after each of B blocks, (N, B + 1): begun at ``gain`` (N,), below ``most``
+    (N, B).
     """
-    ticks = over.size // gain.size
-    ends = np.ones((over.size, BLOCKS + 1))
-    last = gain.copy()
-    for row in np.flatnonzero(over.reshape(-1, ticks).any(axis=1) | (gain < 1)).tolist():
-        frames = slice(row * ticks, (row + 1) * ticks)
-        found = _ends(float(gain[row]), most[frames].tolist(), over[frames].tolist())
-        ends[frames] = found
-        last[row] = found[-1][-1]
-    return ends, last
-
-
-def _ends(gain: float, most: list[list[float]], over: list[bool]) -> list[list[float]]:
-    """Of one sum: for each frame the gain at its begin and at the end of each block, in the steps of :func:`limit`."""
-    whole = [1.0] * (BLOCKS + 1)
-    found = []
-    for ceilings, is_over in zip(most, over, strict=True):
-        if gain == 1 and not is_over:
-            found.append(whole)
-            continue
-        ends = [gain]
-        for ceiling in ceilings:
-            gain += (_AIM - gain) * _RELEASE
-            if gain > ceiling:
-                gain = ceiling
-            ends.append(gain)
-        found.append(ends)
-    return found
+    ends = np.ones((gain.size, most.shape[1] + 1))
+    ends[:, 0] = gain
+    aim, release = _AIM, _RELEASE
+    for row in np.flatnonzero((gain < 1) | (most < 1).any(axis=1)).tolist():
+        last = float(gain[row])
+        # Each gain needs the one before, and few sums are too loud at once: numbers are quicker here than arrays.
+        ends[row, 1:] = [
+            last := free if (free := last + (aim - last) * release) < ceiling else ceiling
+            for ceiling in most[row].tolist()
+        ]
+    return ends
 
 
 class Limiter:

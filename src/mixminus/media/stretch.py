@@ -8,7 +8,7 @@ Whatever is not so ordinary ends the stretch before it, and is left to :meth:`mi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,24 +161,30 @@ def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:
     ticks = int(loud.shape[1])
     speaking = state.speaking[row]
     steady = np.where(speaking, loud.all(axis=1), ~loud.any(axis=1))
-    for at in np.flatnonzero(~steady).tolist():
-        leg = int(row[at])
-        ticks = _until_change(loud[at, :ticks], int(state.loud[leg]), int(state.quiet[leg]), bool(state.speaking[leg]))
-    return ticks
+    at = np.flatnonzero(~steady)
+    if not at.size:
+        return ticks
+    changes = np.where(
+        speaking[at, None],
+        _quiet(loud[at], state.quiet[row[at]]) >= level.STOP_TICKS,
+        _rise(loud[at], state.loud[row[at]]) >= level.START_TICKS,
+    )
+    found = np.flatnonzero(changes.any(axis=0))
+    return int(found[0]) if found.size else ticks
 
 
-def _until_change(loud: Flags, rise: int, quiet: int, speaking: bool) -> int:
-    size = int(loud.size)
-    if loud.all():
-        return size if speaking else min(size, max(0, level.START_TICKS - rise - 1))
-    if not loud.any() and not speaking:
-        return size
-    for tick, on in enumerate(loud.tolist()):
-        rise = min(rise + 1, level.START_TICKS) if on else max(rise - 1, 0)
-        quiet = 0 if on else min(quiet + 1, level.STOP_TICKS)
-        if (not speaking and rise >= level.START_TICKS) or (speaking and quiet >= level.STOP_TICKS):
-            return tick
-    return size
+def _quiet(loud: Flags, before: NDArray[Any]) -> NDArray[np.int64]:
+    """(N, K) ticks since one was loud, after each tick."""
+    tick = np.arange(loud.shape[1])
+    last = np.maximum.accumulate(np.where(loud, tick, -1), axis=1)
+    return np.where(last >= 0, tick - last, before[:, None] + 1 + tick)
+
+
+def _rise(loud: Flags, before: NDArray[Any]) -> NDArray[np.int64]:
+    """(N, K) after each tick one more if it was loud, one less if not, but never below 0."""
+    walk = before[:, None] + np.cumsum(np.where(loud, 1, -1), axis=1)
+    rise: NDArray[np.int64] = walk - np.minimum(np.minimum.accumulate(walk, axis=1), 0)
+    return rise
 
 
 def alike_ticks(active: Flags) -> int:
@@ -205,12 +211,17 @@ def count_speech(state: MediaState, row: Index, loud: Flags) -> None:
     mute = ~loud.any(axis=1)
     rise[row[mute]] = np.maximum(rise[row[mute]] - ticks, 0)
     quiet[row[mute]] = np.minimum(quiet[row[mute]] + ticks, level.STOP_TICKS)
-    for at in np.flatnonzero(~steady & ~mute).tolist():
-        up, still = int(rise[row[at]]), int(quiet[row[at]])
+    mixed = np.flatnonzero(~steady & ~mute)
+    if mixed.size:
+        quiet[row[mixed]] = np.minimum(_quiet(loud[mixed], quiet[row[mixed]])[:, -1], level.STOP_TICKS)
+    for at in mixed.tolist():
+        up = int(rise[row[at]])
         for on in loud[at].tolist():
-            up = min(up + 1, level.START_TICKS) if on else max(up - 1, 0)
-            still = 0 if on else min(still + 1, level.STOP_TICKS)
-        rise[row[at]], quiet[row[at]] = up, still
+            if on:
+                up += up < level.START_TICKS
+            else:
+                up -= up > 0
+        rise[row[at]] = up
     state.loud[:], state.quiet[:] = rise, quiet
 
 
