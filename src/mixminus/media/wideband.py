@@ -366,6 +366,7 @@ def _settle(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int
     if many.size > MOST_JOINTS:
         longer[:] = False
         longer[many.take(np.arange(MOST_JOINTS) + tick // PACE * MOST_JOINTS, mode="wrap")] = True
-    cut = np.where((owed >= SLOT) & whole & ~sounding, owed // SLOT, longer)
+    waiting = np.maximum(state.end[row] - further, 0)
+    cut = np.where((owed >= SLOT) & whole & ~sounding, np.minimum(owed // SLOT, waiting), longer)
     state.owed[row] = owed + (hold - cut) * SLOT
     return hold, longer, cut
