@@ -25,8 +25,8 @@ TAIL: Final = 6 * SLOT
 GIVEN: Final = 5 * SLOT
 """Samples of what was given away, and of what is ready to be, that time scaling works on."""
 BINS: Final = 128
-"""Of the histogram of how late packets are: twice the ring. What came before the depth changed by all that the ring holds
-is within it still, and not taken for something else.
+"""Of the histogram of how late packets are: twice the ring. What came before the depth changed by all that the ring
+holds is within it still, and not taken for something else.
 """
 NEVER: Final = -(1 << 62)
 FOREVER: Final = 1 << 62
