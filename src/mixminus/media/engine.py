@@ -206,7 +206,8 @@ class Engine:
         ticks = stretch.quiet_ticks(state, rows, judged.loud)
         if not ticks:
             return None
-        if self._limiter.turned_down or self._may_be_loud(rows, judged.peak[:, :ticks].max(axis=1)):
+        loudest = self._loudest(rows, judged.peak[:, :ticks].max(axis=1))
+        if self._limiter.turned_down or (loudest > MOST).any():
             ticks = stretch.alike_ticks(judged.active[:, :ticks])
         players = self._players.coming(ticks, sound[rows.size :])
         plays = np.ones((players.size, ticks), np.bool_)
@@ -220,7 +221,7 @@ class Engine:
         sounding[source.row] = source.active.any(axis=1)
         layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
         self._limiter.follow(self._plan, layout)
-        sums, payload = stretch_mix.mix(layout, source, state.capacity, self._limiter)
+        sums, payload = stretch_mix.mix(layout, source, state.capacity, self._limiter, loudest)
         stretch.count_speech(state, rows, judged.loud[:, :ticks])
         state.hangover[rows] = judged.hangover[:, ticks - 1]
         self._pass(heads, source, now_ns)
@@ -249,14 +250,14 @@ class Engine:
             playout.leave_out(self._state, ticks)
             self._packetiser.leave_out(ticks)
 
-    def _may_be_loud(self, row: NDArray[np.intp], peak: NDArray[np.int32]) -> bool:
-        """Whether the limiter may have to do with these sources (N,) and what is played, together."""
-        loudest = np.zeros(self._state.capacity)
-        loudest[row] = peak
-        player, loudest_played = self._players.peaks()
-        loudest[player] = loudest_played
+    def _loudest(self, row: NDArray[np.intp], peak: NDArray[np.int32]) -> NDArray[np.float64]:
+        """(buses,) what no sample of a bus can be beyond: these sources (N,) and what is played, all at their peaks."""
+        peaks = np.zeros(self._state.capacity)
+        peaks[row] = peak
+        player, peak_played = self._players.peaks()
+        peaks[player] = peak_played
         plan = self._plan
-        return bool((np.bincount(plan.bus, loudest[plan.source]) > MOST).any())
+        return np.asarray(np.bincount(plan.bus, peaks[plan.source], minlength=plan.buses), np.float64)
 
     def events(self) -> list[protocol.Event]:
         """What happened since the last call, in order."""

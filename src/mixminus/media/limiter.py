@@ -178,6 +178,10 @@ class Limiter:
         else:
             self._gain[mix] = _bring_ticks_under(gain, total, out)
 
+    def turns_down(self, mix: Index) -> bool:
+        """Whether some of the mixes numbered ``mix`` (N,) has a gain below 1."""
+        return self.turned_down and bool((self._gain[mix] < 1).any())
+
     def settle(self) -> None:
         """After a frame, or several, of all mixes."""
         self.turned_down = bool((self._gain < 1).any())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
-from mixminus.media.limiter import Limiter
+from mixminus.media.limiter import MOST, Limiter
 from mixminus.media.matrix import Index
 from mixminus.media.mix import LAWS, Layout
 from mixminus.media.state import FRAME
@@ -61,8 +61,13 @@ class _Part:
     """(U + O,) of its mixes in the layout."""
 
 
-def mix(layout: Layout, source: Sources, capacity: int, limiter: Limiter) -> tuple[Pcm, Bytes]:
-    """(sums, K * S): every sum; and the payloads (Q, K * S), numbered as in the layout."""
+def mix(
+    layout: Layout, source: Sources, capacity: int, limiter: Limiter, loudest: NDArray[np.float64]
+) -> tuple[Pcm, Bytes]:
+    """``loudest``: (buses,) what no sample of each can be beyond, with all of its sources at their peaks.
+
+    Returns: every sum, (sums, K * S); and the payloads (Q, K * S), numbered as in the layout.
+    """
     size = source.sound.shape[1]
     place = np.zeros(capacity, np.intp)
     place[source.row] = np.arange(source.row.size)
@@ -70,13 +75,21 @@ def mix(layout: Layout, source: Sources, capacity: int, limiter: Limiter) -> tup
     payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
     for at, law in enumerate(LAWS):
         payload[at] = g711.SILENCE[law]
+    fits = np.zeros(layout.sums, np.bool_)
+    fits[layout.place[layout.place >= 0]] = loudest[layout.place >= 0] <= MOST
     for part in _parts(layout, place):
+        quiet = bool(fits[part.begin : part.begin + part.sums].all()) and not limiter.turns_down(part.number)
         width = max(1, PIECE // part.number.size // FRAME) * FRAME
         for begin in range(0, size, width):
             columns = slice(begin, begin + width)
-            total = _mix(part, source.sound[:, columns])
-            mixes = np.empty(total.shape, np.int16)
-            limiter.finish_ticks(total, part.number, mixes)
+            frame = source.sound[:, columns]
+            mixes = np.empty((part.number.size, frame.shape[1]), np.int16)
+            if quiet:
+                _mix(part, frame, mixes)
+            else:
+                total = np.empty(mixes.shape, np.int32)
+                _mix(part, frame, total)
+                limiter.finish_ticks(total, part.number, mixes)
             sums[part.begin : part.begin + part.sums, columns] = mixes[: part.sums]
             for law, needed, row in part.encode:
                 payload[row, columns] = g711.encode(law, _rows(mixes, needed))
@@ -89,11 +102,10 @@ def _rows(mixes: Pcm, needed: Index) -> Pcm:
     return mixes[first:end] if end - first == needed.size else mixes.take(needed, axis=0)
 
 
-def _mix(part: _Part, frame: Pcm) -> NDArray[np.int32]:
-    """(U + O, W)."""
-    total = np.empty((part.sums + part.own.size, frame.shape[1]), np.int32)
+def _mix(part: _Part, frame: Pcm, total: NDArray[Any]) -> None:
+    """Fill ``total`` (U + O, W) with samples of its own type; in 16 bits, all that is needed must fit."""
     for at, rows in enumerate(part.crowds):
-        np.sum(frame[rows], axis=0, dtype=np.int32, out=total[at])
+        np.sum(frame[rows], axis=0, dtype=total.dtype, out=total[at])
     base = len(part.crowds)
     for rank, rows in enumerate(part.ranks):
         if rank == 0:
@@ -101,7 +113,6 @@ def _mix(part: _Part, frame: Pcm) -> NDArray[np.int32]:
         else:
             total[base : base + rows.size] += frame[rows]
     np.subtract(total[part.own_sum], frame[part.own], out=total[part.sums :])
-    return total
 
 
 def _parts(layout: Layout, place: Index) -> Iterator[_Part]:
