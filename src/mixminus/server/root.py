@@ -136,7 +136,7 @@ class Server:
         sip_host = split_host_port(settings.sip)[0]
         if sip_host in ("0.0.0.0", "::") and not settings.media_host:
             raise ConfigurationError("media_host: needed when sip listens on all addresses; set the address phones see")
-        self.archive = open_archive(settings)  # first, since workers need the same keys, and could not say what is wrong
+        self.archive = open_archive(settings)  # before the workers, which need its keys and could not complain
         self.media = self._make_media(sip_host)
         await self.media.start()
         self._closing.push_async_callback(self.media.stop)
