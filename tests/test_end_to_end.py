@@ -199,30 +199,6 @@ async def test_an_inbound_call_whose_document_is_broken_ends(world: World) -> No
         await caller.call_over()
 
 
-async def test_a_busy_phone_is_told_as_busy(world: World) -> None:
-    call = world.call()
-    busy = await world.phone("busy", AGENT)
-    busy.is_busy()
-    await call.dial("agent", busy.address)
-    told = await world.sink.wait_for(lambda one: one.path == "/call" and one.parameters.get("CallStatus") == "busy")
-    assert told.parameters["HangupCauseCode"] == "3010"
-    assert told.signature.valid
-
-
-async def test_keys_are_told_one_by_one(world: World) -> None:
-    call = world.call()
-    agent, customer = await world.phone("agent", AGENT), await world.phone("customer", CUSTOMER)
-    events = "mpc-state-changes,participant-state-changes,participant-digit-input-events"
-    await call.add("agent", agent, status_callback_events=events)
-    await call.add("customer", customer, status_callback_events=events)
-    customer.presses("12#")
-    await world.sink.wait_for("ParticipantDigitInput", count=3)
-    digits = [one.parameters["DigitInput"] for one in world.sink.received if one.event == "ParticipantDigitInput"]
-    assert digits == ["1", "2", "#"]
-    await call("stop")
-    await world.sink.wait_for("MPCEnd")
-
-
 async def test_a_registered_endpoint_is_reached_by_its_name(world: World) -> None:
     call = world.call()
     create = world.client.endpoints.create
