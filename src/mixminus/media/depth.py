@@ -116,6 +116,16 @@ def fade(lateness: NDArray[np.int32], row: Index) -> None:
         lateness[full] >>= 1
 
 
+def in_turn(wants: Flags, most: int, turn: int) -> Flags:
+    """(A,) which of the rows ((A,)) that want something have it in this turn, ``most`` of them."""
+    all_of_them = np.flatnonzero(wants)
+    if all_of_them.size <= most:
+        return wants
+    chosen = np.zeros(wants.size, np.bool_)
+    chosen[all_of_them.take(np.arange(most) + turn * most, mode="wrap")] = True
+    return chosen
+
+
 def steady_ticks(state: MediaState, row: Index, tick: int, most: int) -> int:
     """Ticks, at most ``most``, before one in which something would be owed, should rows go on without any jitter.
 

@@ -97,11 +97,7 @@ def _due(state: MediaState, row: Index, tick: int) -> Flags:
     due: Flags = (owed >= _SHORTEST) & (turn % _PACE[_urgency(owed)] == 0)
     due |= (owed < 0) & (turn % 2 == 0)
     due |= (state.held[row] > 0) & ~state.speaking[row] & (turn % _SETTLING_PACE == 0)
-    all_due = np.flatnonzero(due)
-    if all_due.size > MOST_JOINTS:
-        due[:] = False
-        due[all_due.take(np.arange(MOST_JOINTS) + tick * MOST_JOINTS, mode="wrap")] = True
-    return due
+    return depth.in_turn(due, MOST_JOINTS, tick)
 
 
 def _straight(state: MediaState, row: Index, first: Slots, place: Index) -> Pcm:

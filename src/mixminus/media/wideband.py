@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mixminus.media import depth
 from mixminus.media.codecs import g722, opus
 from mixminus.media.shorter import Shorter
 from mixminus.media.state import FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
@@ -362,10 +363,7 @@ def _settle(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int
     further = first + FRAME_SLOTS
     there = state.stamp[row, further % SLOTS] == further
     longer: Flags = (owed >= SLOT) & whole & sounding & turn & there
-    many = np.flatnonzero(longer)
-    if many.size > MOST_JOINTS:
-        longer[:] = False
-        longer[many.take(np.arange(MOST_JOINTS) + tick // PACE * MOST_JOINTS, mode="wrap")] = True
+    longer = depth.in_turn(longer, MOST_JOINTS, tick // PACE)
     waiting = np.maximum(state.end[row] - further, 0)
     cut = np.where((owed >= SLOT) & whole & ~sounding, np.minimum(owed // SLOT, waiting), longer)
     state.owed[row] = owed + (hold - cut) * SLOT
