@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from media.kit import Pcm, Studio, joined, strength, through, tone
 from mixminus.media import protocol
 from mixminus.media.codecs import g711
+from mixminus.media.layout import Layout, lay_out
 from mixminus.media.limiter import BLOCKS, LEAST, MOST, Limiter, bring_under, limit
 from mixminus.media.matrix import Plan, build_plan
-from mixminus.media.mix import Layout, lay_out
 from mixminus.media.state import FRAME
 
 Sound = NDArray[np.float64]

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
+from mixminus.media.layout import CROWD, Layout, lay_out, payload_rows
 from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import build_plan, expand
-from mixminus.media.mix import CROWD, Layout, Mixer, lay_out, payload_rows
+from mixminus.media.mix import Mixer
 from mixminus.media.state import FRAME
 from mixminus.media.tap import sums_of
 

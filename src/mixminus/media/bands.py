@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from mixminus.media import level
 from mixminus.media.codecs import g722, opus
 from mixminus.media.g722_speakers import G722Speakers
+from mixminus.media.layout import WIDE_LAWS, Layout, lay_out_mixes
 from mixminus.media.limiter import Limiter
 from mixminus.media.matrix import Plan, build_plan
-from mixminus.media.mix import WIDE_LAWS, Layout, Mixer, lay_out_mixes
+from mixminus.media.mix import Mixer
 from mixminus.media.resample import RATES, Resampler
 from mixminus.media.speakers import RATE_OF, Speakers
 from mixminus.media.state import FRAME, RATE, MediaState

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
 from mixminus.media.ingest import Arrivals
-from mixminus.media.mix import LAWS
+from mixminus.media.layout import LAWS
 from mixminus.media.state import FOREVER, FRAME, MediaState
 
 Index = NDArray[np.intp]

@@ -17,9 +17,10 @@ from mixminus.media.control import Control
 from mixminus.media.demux import Demux
 from mixminus.media.dtmf import KeyReaders, Press
 from mixminus.media.inband import InbandKeys
+from mixminus.media.layout import LAWS, lay_out
 from mixminus.media.limiter import MOST, Limiter
 from mixminus.media.matrix import build_plan
-from mixminus.media.mix import LAWS, Mixer, lay_out
+from mixminus.media.mix import Mixer
 from mixminus.media.offset import Offsets
 from mixminus.media.packetise import Packetiser
 from mixminus.media.prompt import LoadPrompt, LoadWide, Players

@@ -10,16 +10,14 @@ Gains belong to what lasts: the sum of a bus, and a row that hears a sum less it
 from __future__ import annotations
 
 from math import exp
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixminus.media.layout import Layout
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.state import FRAME
-
-if TYPE_CHECKING:
-    from mixminus.media.mix import Layout
 
 Pcm = NDArray[np.int16]
 Totals = NDArray[np.int32]

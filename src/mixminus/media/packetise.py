@@ -11,7 +11,7 @@ from mixminus.media.batch import FAMILY_IPV6, LENGTH_IPV4, LENGTH_IPV6, Datagram
 from mixminus.media.codecs import g711
 from mixminus.media.comfort import LineNoise
 from mixminus.media.dtmf import EVENT_BYTES, EventPacket, KeySender
-from mixminus.media.mix import LAWS, WIDE_LAWS, payload_rows
+from mixminus.media.layout import LAWS, WIDE_LAWS, payload_rows
 from mixminus.media.protocol import DigitsSent, Event
 from mixminus.media.state import FRAME, LEG, NOWHERE, MediaState
 from mixminus.rtp.packet import HEADER_LAYOUT, VERSION_2

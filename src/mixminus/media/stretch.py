@@ -17,8 +17,8 @@ from mixminus.media import depth, level, playout
 from mixminus.media.batch import DatagramBatch
 from mixminus.media.codecs import g711
 from mixminus.media.ingest import OVERFULL
+from mixminus.media.layout import LAWS
 from mixminus.media.matrix import Index
-from mixminus.media.mix import LAWS
 from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, MediaState
 
 Pcm = NDArray[np.int16]

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
+from mixminus.media.layout import LAWS, Layout
 from mixminus.media.limiter import MOST, Limiter
 from mixminus.media.matrix import Index
-from mixminus.media.mix import LAWS, Layout
 from mixminus.media.state import FRAME
 
 Pcm = NDArray[np.int16]

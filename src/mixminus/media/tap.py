@@ -9,9 +9,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from mixminus.media.layout import Layout
 from mixminus.media.limiter import Totals, bring_under
 from mixminus.media.matrix import Index, Plan
-from mixminus.media.mix import Layout
 from mixminus.media.protocol import StartTap
 from mixminus.media.state import TICK_NS, MediaState
 from mixminus.media.stretch_mix import Sources
