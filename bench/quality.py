@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from bench.engine import Discard
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +32,9 @@ from mixminus.rtp.packet import RtpHeader
 from mixminus.testing import sources
 from mixminus.testing.netem import Link, Weather
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Pcm = NDArray[np.int16]
 VOICES: tuple[sources.Voice, ...] = ("agent", "customer", "supervisor")
 LOSSES = (0.0, 0.01, 0.03, 0.05, 0.1)
@@ -38,13 +42,14 @@ JITTERS = (0.0, 20.0, 50.0, 100.0)
 LEAD = 100
 """Ticks of quiet before the speech and after it."""
 PORT = 20000
-PIECE = RATE // 2
-REACH = 6 * RATE // 10
+REACH_MS = 600
+"""How much later than at once sound may be heard."""
 _EXTRAPOLATE = "extrapolate"
+ScoreT = TypeVar("ScoreT", bound="DataclassInstance")
 
 
 @dataclass
-class Caller:
+class Caller(Discard):
     """One talker on one bad line, who is alone in a room with a listener and a tape."""
 
     voice: Pcm
@@ -58,12 +63,6 @@ class Caller:
 
     def write(self, pcm: Pcm, now_ns: int) -> None:
         self.tape.append(pcm.copy())
-
-    def beside(self, tracks: Any, notes: Any) -> None: ...
-    def pause(self, now_ns: int) -> None: ...
-    def resume(self, now_ns: int) -> None: ...
-    def change_rate(self, rate: int, now_ns: int) -> None: ...
-    def close(self, now_ns: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -140,40 +139,46 @@ def mos(said: Pcm, heard: Pcm) -> float:
     return float(pesq(RATE, said, heard, "nb"))
 
 
-def intelligibility(said: Pcm, heard: Pcm) -> float:
-    """Mean STOI of pieces with speech in them."""
+def intelligibility(said: Pcm, heard: Pcm, rate: int) -> float:
+    """Mean STOI of half-second pieces, each laid where it fits best; ``heard`` begins :data:`LEAD` ticks before."""
     from pystoi import stoi
 
-    fitted = np.zeros(said.size)
-    for begin in range(0, said.size - PIECE + 1, PIECE):
-        piece = said[begin : begin + PIECE].astype(np.float64)
-        at = LEAD * FRAME + begin
-        around = heard[max(0, at - PIECE // 8) : at + PIECE + REACH].astype(np.float64)
+    spoken, sound, size = said.astype(np.float64), heard.astype(np.float64), rate // 2
+    fitted = np.zeros(spoken.size)
+    for begin in range(0, spoken.size - size + 1, size):
+        piece = spoken[begin : begin + size]
+        at = LEAD * rate // 50 + begin
+        around = sound[at - size // 8 : at + size + rate * REACH_MS // 1000]
         match = np.correlate(around, piece, "valid")
-        energy = np.sqrt(np.convolve(around**2, np.ones(PIECE), "valid") + 1)
+        energy = np.sqrt(np.convolve(around**2, np.ones(size), "valid") + 1)
         best = int(np.argmax(match / energy))
-        fitted[begin : begin + PIECE] = around[best : best + PIECE]
-    return float(stoi(said.astype(np.float64), fitted, RATE))
+        fitted[begin : begin + size] = around[best : best + size]
+    return float(stoi(spoken, fitted, rate))
 
 
 def score(lines: list[Caller]) -> dict[Weather, Score]:
     by_weather: dict[Weather, list[Caller]] = {}
     for line in lines:
         by_weather.setdefault(line.weather, []).append(line)
-    return {weather: _mean([_score(line) for line in those]) for weather, those in by_weather.items()}
+    return {weather: mean([_score(line) for line in those]) for weather, those in by_weather.items()}
 
 
 def _score(line: Caller) -> Score:
     heard, tape = np.concatenate(line.heard), np.concatenate(line.tape)
     first = LEAD * FRAME
-    span = slice(first, first + line.voice.size + REACH)
+    span = slice(first, first + line.voice.size + RATE * REACH_MS // 1000)
     return Score(
-        mos(line.voice, heard[span]), intelligibility(line.voice, heard), mos(line.voice, tape[span]), line.delay_ms
+        mos(line.voice, heard[span]),
+        intelligibility(line.voice, heard, RATE),
+        mos(line.voice, tape[span]),
+        line.delay_ms,
     )
 
 
-def _mean(scores: list[Score]) -> Score:
-    return Score(*(float(np.mean([getattr(one, name) for one in scores])) for name in Score.__dataclass_fields__))
+def mean(scores: Sequence[ScoreT]) -> ScoreT:
+    """Of scores of one kind, a dataclass of numbers."""
+    kind = type(scores[0])
+    return kind(*(float(np.mean([getattr(one, each.name) for one in scores])) for each in fields(kind)))
 
 
 def repeat(history: Pcm, length: int) -> Pcm:
@@ -246,6 +251,12 @@ def show(found: dict[str, dict[Weather, Score]]) -> None:
     Console(width=160).print(table)
 
 
+def need_scores() -> None:
+    """Raises SystemExit: what scores is not installed."""
+    if find_spec("pesq") is None or find_spec("pystoi") is None:
+        raise SystemExit("this needs pesq (built with a C compiler) and pystoi: pip install 'mixminus[quality]'")
+
+
 def conditions() -> list[Weather]:
     table = [Weather(loss=loss, jitter_ms=jitter) for loss in LOSSES for jitter in JITTERS]
     table += [Weather(loss=loss, burst=3) for loss in (0.03, 0.1)]
@@ -261,8 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="bad minutes of each kind, for each of three voices")
     parser.add_argument("--quick", action="store_true", help="loss alone, without jitter")
     options = parser.parse_args(arguments)
-    if find_spec("pesq") is None or find_spec("pystoi") is None:
-        raise SystemExit("quality needs pesq (built with a C compiler) and pystoi: pip install 'mixminus[quality]'")
+    need_scores()
     weathers = conditions()
     if options.quick:
         weathers = [weather for weather in weathers if not weather.jitter_ms]

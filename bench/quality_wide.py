@@ -12,14 +12,15 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import soundfile
 import soxr
+from bench.engine import Discard
+from bench.quality import LEAD, LOSSES, REACH_MS, intelligibility, mean, need_scores
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -44,11 +45,7 @@ TEXTS = (
      " order, and thank him for his patience. You are doing very well."),
 )  # fmt: skip
 """Voice, pitch, words per minute and text: those of ``testing/voices``, which are narrow."""
-LOSSES = (0.0, 0.01, 0.03, 0.05, 0.1)
 JITTERS = (0.0, 20.0, 50.0)
-LEAD = 100
-"""Ticks of quiet before the speech and after it."""
-REACH_MS = 600
 PORT = 20000
 SCORED = 16000
 """Hz at which PESQ wideband compares."""
@@ -84,7 +81,7 @@ CODECS = (
 )
 
 
-class Line:
+class Line(Discard):
     """One talker on one bad line, and a tape that records him alone."""
 
     def __init__(self, codec: Codec, voice: Pcm, weather: Weather, seed: int, number: int) -> None:
@@ -109,12 +106,6 @@ class Line:
 
     def write(self, pcm: Pcm, now_ns: int) -> None:
         self.tape.append(pcm.copy())
-
-    def beside(self, tracks: Any, notes: Any) -> None: ...
-    def pause(self, now_ns: int) -> None: ...
-    def resume(self, now_ns: int) -> None: ...
-    def change_rate(self, rate: int, now_ns: int) -> None: ...
-    def close(self, now_ns: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -186,7 +177,7 @@ def _note_delays(engine: Engine, lines: Sequence[Line], tick: int, now_ns: int) 
 
 def judge(line: Line) -> Score:
     ours, ideal = np.concatenate(line.tape), line.codec.decode(line.came)
-    found = [(mos(line, sound), intelligibility(line, sound)) for sound in (ours, ideal)]
+    found = [(mos(line, sound), intelligibility(line.said, _scored(line, sound), SCORED)) for sound in (ours, ideal)]
     return Score(found[0][0], found[1][0], found[0][1], found[1][1], float(np.mean(line.delays)))
 
 
@@ -203,22 +194,6 @@ def mos(line: Line, sound: Pcm) -> float:
     return float(pesq(SCORED, line.said, heard, "wb"))
 
 
-def intelligibility(line: Line, sound: Pcm) -> float:
-    """Mean STOI of half-second pieces, each laid where it fits best."""
-    from pystoi import stoi
-
-    said, heard, piece = line.said.astype(np.float64), _scored(line, sound).astype(np.float64), SCORED // 2
-    fitted = np.zeros(said.size)
-    for begin in range(0, said.size - piece + 1, piece):
-        at = LEAD * SCORED // 50 + begin
-        around = heard[at - piece // 8 : at + piece + SCORED * REACH_MS // 1000]
-        match = np.correlate(around, said[begin : begin + piece], "valid")
-        energy = np.convolve(around**2, np.ones(piece), "valid")
-        best = int(np.argmax(match / np.sqrt(energy + 1)))
-        fitted[begin : begin + piece] = around[best : best + piece]
-    return float(stoi(said, fitted, SCORED))
-
-
 def measure(weathers: Sequence[Weather], seeds: int) -> dict[tuple[Weather, Name], Score]:
     with tempfile.TemporaryDirectory() as folder:
         voices = speak(Path(folder))
@@ -232,11 +207,7 @@ def measure(weathers: Sequence[Weather], seeds: int) -> dict[tuple[Weather, Name
     by_kind: dict[tuple[Weather, Name], list[Score]] = {}
     for line in lines:
         by_kind.setdefault((line.weather, line.codec.name), []).append(judge(line))
-    return {kind: _mean(scores) for kind, scores in by_kind.items()}
-
-
-def _mean(scores: list[Score]) -> Score:
-    return Score(*(float(np.mean([getattr(one, name) for one in scores])) for name in Score.__dataclass_fields__))
+    return {kind: mean(scores) for kind, scores in by_kind.items()}
 
 
 def show(found: dict[tuple[Weather, Name], Score]) -> None:
@@ -265,8 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="bad minutes of each kind, for each of three voices")
     parser.add_argument("--quick", action="store_true", help="loss alone, without jitter")
     options = parser.parse_args(arguments)
-    if find_spec("pesq") is None or find_spec("pystoi") is None:
-        raise SystemExit("quality_wide needs pesq (built with a C compiler), pystoi: pip install 'mixminus[quality]'")
+    need_scores()
     if which("espeak-ng") is None:
         raise SystemExit("quality_wide needs espeak-ng, which speaks its voices: apt install espeak-ng")
     weathers = conditions()
