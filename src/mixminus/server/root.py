@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -60,7 +61,7 @@ from mixminus.settings import Settings, split_host_port
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.sip.uri import format_host_port
 from mixminus.sounds.cache import SoundFolder
-from mixminus.sounds.library import Limits, SoundLibrary
+from mixminus.sounds.library import Limits, SoundLibrary, decode_apart
 from mixminus.sounds.speech import Speaker, find_engine
 from mixminus.store.db import Store
 from mixminus.store.pruning import CallbackPruner
@@ -218,6 +219,9 @@ class Server:
     def _make_outbound(self) -> OutboundClient:
         return OutboundClient(allow_private=self.settings.dev)
 
+    async def _decode(self, source: Path, target: Path, rates: Sequence[int], longest_seconds: float) -> None:
+        await decode_apart(source, target, rates, longest_seconds)
+
     def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
         return HttpServer(config)
 
@@ -282,7 +286,7 @@ class Server:
             read_seconds=settings.sound_read_seconds,
             fresh_seconds=settings.sound_fresh_seconds,
         )
-        library = SoundLibrary(self.outbound, folder, clock=self.clock, limits=limits)
+        library = SoundLibrary(self.outbound, folder, clock=self.clock, limits=limits, decode=self._decode)
         self._closing.push_async_callback(library.close)
         self.speaker = Speaker(find_engine(settings.tts_engine, settings.tts_piper_voices), folder, clock=self.clock)
         return CallSounds(library, self.speaker, documents, limit=limits.bytes)

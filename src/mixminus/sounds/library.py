@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +40,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 _DEFAULT_LIMITS = Limits()
 
 
+Decode = Callable[[Path, Path, Sequence[int], float], Awaitable[None]]
+"""Source, target, rates in Hz, longest seconds: :func:`~mixminus.sounds.decode.write_wavs`, wherever it is done."""
+
+
+async def decode_apart(source: Path, target: Path, rates: Sequence[int], longest_seconds: float) -> None:
+    """In a process of its own, with little memory and time, because the files come from anywhere. Raises SoundError."""
+    numbers = ",".join(map(str, rates))
+    module = [sys.executable, "-m", "mixminus.sounds.decoder"]
+    await run([*module, str(source), str(target), numbers, f"{longest_seconds:g}"], seconds=DECODE_SECONDS)
+
+
 class Fetcher(Protocol):
     async def fetch(self, request: OutboundRequest) -> OutboundResponse: ...
 
@@ -55,7 +66,9 @@ class SoundLibrary:
         clock: Clock,
         limits: Limits = _DEFAULT_LIMITS,
         rate: int = 8000,
+        decode: Decode = decode_apart,
     ) -> None:
+        self._decode_file = decode
         self._client = client
         self._folder = folder
         self._clock = clock
@@ -183,12 +196,10 @@ class SoundLibrary:
 
     async def _decode(self, content: str, rate: int, place: Path) -> None:
         made = self._folder.fresh_path()
-        source = self._folder.original(content)
-        module = [sys.executable, "-m", "mixminus.sounds.decoder"]
-        rates = ",".join(map(str, self._folder.rates(rate)))
+        source, rates = self._folder.original(content), self._folder.rates(rate)
         try:
             async with self._decoding:
-                await run([*module, str(source), str(made), rates, f"{self._limits.seconds:g}"], seconds=DECODE_SECONDS)
+                await self._decode_file(source, made, rates, self._limits.seconds)
             await asyncio.to_thread(self._folder.adopt, made, place)
         finally:
             self._folder.discard(made)

@@ -1,9 +1,16 @@
-"""A multiparty call of a test's own."""
+"""A call of a test's own: who is in it, what is heard, what was told."""
 
 from __future__ import annotations
 
+import base64
+import io
+import urllib.request
+from collections.abc import Iterable
 from typing import Any
 
+from mixminus.testing import ear
+from mixminus.testing.sink import Received
+from mixminus.testing.sources import Samples, from_file, tone
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.world import World
 
@@ -32,3 +39,43 @@ def record(world: World, file_format: str = "wav", name: str = "room", **paramet
         recording_callback_method="POST",
         **parameters,
     )
+
+
+def humming(world: World, name: str, hz: float, **options: Any) -> Phone:
+    """A new phone that hums a tone as long as it is in a call."""
+    phone = world.phone(name, **options)
+    phone.says(tone(hz), loop=True)
+    return phone
+
+
+def hears(world: World, phone: Phone, wanted: Iterable[float], among: Iterable[float]) -> None:
+    """Let a moment pass, then hold that for 0.4 s on end the phone heard exactly these of the tones (Hz)."""
+    world.advance(0.7)
+    heard = ear.tones(phone.samples(since=world.seconds - 0.4), among)
+    assert heard == set(wanted), f"{phone.name} hears {sorted(heard)} Hz at {world.seconds:.2f} s"
+
+
+def members(world: World) -> dict[str, str]:
+    """Role → member id of those who have joined, by the callbacks."""
+    joined = [one.parameters for one in world.received if one.event == "ParticipantJoin"]
+    return {one["ParticipantRole"]: one["MemberID"] for one in joined}
+
+
+def at(world: World, path: str, **wanted: str) -> Received:
+    """The first request to ``path`` with these parameters, waited for."""
+
+    def found() -> list[Received]:
+        came = [one for one in world.received if one.path == path]
+        return [one for one in came if all(one.parameters.get(name) == value for name, value in wanted.items())]
+
+    world.until(found)
+    return found()[0]
+
+
+def download(world: World, url: str) -> Samples:
+    """The sound of a recording, got from where it was announced."""
+    address = world.address
+    token = base64.b64encode(f"{address.auth_id}:{address.auth_token}".encode()).decode()
+    request = urllib.request.Request(url, headers={"Authorization": f"Basic {token}"})
+    with urllib.request.urlopen(request) as answer:
+        return from_file(io.BytesIO(answer.read()))

@@ -17,6 +17,7 @@ from typing import Any
 
 from mixminus.clock import ManualClock
 from mixminus.testing.virtual.network import Network
+from mixminus.testing.virtual.programs import Program
 
 HUNG_SECONDS = 20.0
 """Real time after which an application that does not answer is taken for hung: the clock goes on, so it times out."""
@@ -178,6 +179,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         except BaseException as error:  # noqa: BLE001 - it is the awaiter's, as with any executor
             future.set_exception(error)
         return future
+
+    async def subprocess_exec(self, protocol_factory: Any, *words: Any, **how: Any) -> Any:
+        """At once, too, however long it takes."""
+        protocol = protocol_factory()
+        return Program(self, protocol, words, **how), protocol
 
     async def create_datagram_endpoint(  # type: ignore[override]
         self,

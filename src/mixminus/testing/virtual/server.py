@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
@@ -34,6 +35,7 @@ from mixminus.recording.protocol import (
 )
 from mixminus.server import Server
 from mixminus.settings import Settings
+from mixminus.sounds.decode import write_wavs
 from mixminus.store.db import Store
 from mixminus.testing.virtual.bank import Bank
 from mixminus.testing.virtual.frozen import Answer, Entry, Frozen, again, answer_of
@@ -128,6 +130,10 @@ class VirtualServer(Server):
             return ReplayClient(self._virtual, self, self._frozen)
         return GatedClient(self._virtual, self, allow_private=self.settings.dev)
 
+    async def _decode(self, source: Path, target: Path, rates: Sequence[int], longest_seconds: float) -> None:
+        """In this process: starting one takes longer than the rest of a test."""
+        write_wavs(source, target, rates=rates, longest_seconds=longest_seconds)
+
     def _make_http(self, config: uvicorn.Config) -> uvicorn.Server:
         self._door = StoppedClock(config.app, self)  # type: ignore[arg-type]
         config.app = self._door
@@ -171,12 +177,9 @@ class VirtualServer(Server):
             "server": (HOST, 80),
         }
 
-        async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
         async def send(message: Message) -> None: ...
 
-        await self._door(scope, receive, send)
+        await self._door(scope, _receiving(body, asyncio.Event().wait), send)
 
     def make_recordings_fail(self, reason: str) -> None:
         assert isinstance(self.finisher, InlineFinisher)
@@ -248,14 +251,11 @@ class StoppedClock:
         await self._loop.at_rest(but_asked=nested)
         self._server.journal_request(scope, body)
 
-        async def listen() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
         async def hold(message: Message) -> None:
             waiting.append(message)
 
         with self._loop.inside():
-            await self._app(scope, listen, hold)
+            await self._app(scope, _receiving(body, receive), hold)
         status = next((message["status"] for message in waiting if message["type"] == "http.response.start"), 0)
         text = body.decode("utf-8", "replace")
         self._server.requests.append(Asked(self._loop.clock.wall, scope["method"], scope["path"], text, status))
@@ -272,6 +272,21 @@ async def _whole_body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return bytes(body)
+
+
+def _receiving(body: bytes, then: Callable[[], Awaitable[Any]]) -> Receive:
+    """A whole body once, then what ``then`` gives: whoever streams an answer waits there for the client to leave."""
+    given = False
+
+    async def receive() -> Message:
+        nonlocal given
+        if given:
+            message: Message = await then()
+            return message
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 class GatedClient(OutboundClient):

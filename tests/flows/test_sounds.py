@@ -1,0 +1,140 @@
+"""Prompts, music and announcements reach those they are for, and nobody else."""
+
+from __future__ import annotations
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from mixminus.testing import ear
+from mixminus.testing.virtual.phones import Phone
+from mixminus.testing.virtual.world import World
+from testing.virtual.kit import add, at, download, hears, humming, members, record
+
+AGENT, CUSTOMER, PROMPT, MUSIC = 450, 620, 1500, 1900
+TONES = (AGENT, CUSTOMER, PROMPT, MUSIC)
+LEAK = -30
+"""dBFS: one leaked frame of a tone measures -18 in a 40 ms window, a cut through other tones at most -35."""
+
+
+def wav(hz: float, seconds: float, rate: int = 22_050) -> bytes:
+    """A stereo file at a rate that is not ours."""
+    mono = 0.25 * np.sin(2 * np.pi * hz * np.arange(round(rate * seconds)) / rate)
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([mono, mono], axis=1), rate, format="WAV")
+    return file.getvalue()
+
+
+def two(world: World) -> tuple[Phone, Phone]:
+    return humming(world, "agent", AGENT), humming(world, "customer", CUSTOMER)
+
+
+def test_a_private_prompt_is_private_and_hold_music_is_the_customers(mixminus: World) -> None:
+    app, calls = mixminus.app, mixminus.client.multi_party_calls
+    app.answer("/prompt.wav", wav(PROMPT, 8))
+    app.answer("/music.wav", wav(MUSIC, 1))
+    app.answer("/hold", f"<Response><Play>{app.url('/music.wav')}</Play><Hangup/></Response>")
+    agent, customer = two(mixminus)
+    add(mixminus, "agent", agent, customer_hold_music_url=app.url("/hold"), customer_hold_music_method="GET")
+    add(mixminus, "customer", customer)
+    started = record(mixminus)
+    member = members(mixminus)["customer"]
+
+    answer = calls.start_play_audio(friendly_name="room", participant_id=member, url=app.url("/prompt.wav"))
+    assert (answer.message, answer["mpcMemberId"], answer["mpcName"]) == ("play queued into MPC", [member], "room")
+    hears(mixminus, customer, {AGENT, PROMPT}, TONES)
+    hears(mixminus, agent, {CUSTOMER}, TONES)
+    calls.stop_play_audio(friendly_name="room", participant_id="all")
+    hears(mixminus, customer, {AGENT, PROMPT}, TONES)
+    calls.stop_play_audio(friendly_name="room", participant_id=member)
+    hears(mixminus, customer, {AGENT}, TONES)
+
+    calls.update_participant(friendly_name="room", participant_id=member, hold=True)
+    hears(mixminus, customer, {MUSIC}, TONES)
+    hears(mixminus, agent, set(), TONES)
+    asked = at(mixminus, "/hold")
+    assert asked.signature.valid
+    assert (asked.parameters["MPCName"], asked.parameters["ParticipantRole"]) == ("room", "customer")
+    calls.update_participant(friendly_name="room", participant_id=member, hold=False)
+    hears(mixminus, customer, {AGENT}, TONES)
+
+    calls.stop_recording(friendly_name="room")
+    done = at(mixminus, "/recording", EventName="MPCRecordingCompleted")
+    assert done.parameters["RecordingUUID"] == started.recording_id
+    recorded = download(mixminus, done.parameters["RecordingURL"])
+    assert ear.tones(recorded, TONES) == {AGENT, CUSTOMER}
+    for hz in (PROMPT, MUSIC):
+        assert not ear.tone_spans(recorded, hz, above=LEAK), f"{hz} Hz is in the recording"
+    assert not ear.tone_spans(agent.samples(), PROMPT, above=LEAK), "the agent heard the customer's prompt"
+    calls.stop(friendly_name="room")
+    mixminus.until("MPCEnd")
+    assert [one.path for one in mixminus.received].count("/prompt.wav") == 1
+
+
+def test_who_must_confirm_hears_the_prompt_and_joins_with_the_key(mixminus: World) -> None:
+    mixminus.app.answer("/prompt.wav", wav(PROMPT, 8))
+    agent = humming(mixminus, "agent", AGENT)
+    add(mixminus, "agent", agent, confirm_key="5", confirm_key_sound_url=mixminus.app.url("/prompt.wav"))
+    assert agent.in_call
+    hears(mixminus, agent, {PROMPT}, TONES)
+    assert "ParticipantJoin" not in mixminus.events
+    agent.presses("5")
+    mixminus.until("ParticipantJoin", seconds=1)
+    hears(mixminus, agent, set(), TONES)
+    mixminus.client.multi_party_calls.stop(friendly_name="room")
+    mixminus.until(lambda: agent.state == "idle")
+
+
+def test_a_recording_begins_when_its_announcement_has_ended(mixminus: World) -> None:
+    calls = mixminus.client.multi_party_calls
+    mixminus.app.answer("/announce", wav(PROMPT, 0.6))
+    agent, customer = two(mixminus)
+    add(mixminus, "agent", agent, start_recording_audio=mixminus.app.url("/announce"))
+    add(mixminus, "customer", customer)
+    begun = mixminus.seconds
+    record(mixminus)
+    mixminus.until("MPCRecordingInitiated", seconds=5)
+    assert mixminus.seconds == pytest.approx(begun + 0.6, abs=0.1)
+    for phone in (agent, customer):
+        (announced,) = ear.tone_spans(phone.samples(since=begun), PROMPT, above=LEAK)
+        assert announced.seconds == pytest.approx(0.6, abs=0.05), f"{phone.name} heard {announced}"
+    hears(mixminus, agent, {CUSTOMER}, TONES)
+    calls.stop_recording(friendly_name="room")
+    done = at(mixminus, "/recording", EventName="MPCRecordingCompleted")
+    recorded = download(mixminus, done.parameters["RecordingURL"])
+    assert not ear.tone_spans(recorded, PROMPT, above=LEAK)
+    assert ear.tones(recorded, TONES) == {AGENT, CUSTOMER}
+    calls.stop(friendly_name="room")
+    mixminus.until(lambda: agent.state == "idle")
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_speech_replaces_the_talk_for_its_listener_only(mixminus: World) -> None:
+    agent, customer = two(mixminus)
+    add(mixminus, "agent", agent)
+    add(mixminus, "customer", customer)
+    member = members(mixminus)["customer"]
+    text = "Thank you for waiting. You are the next caller in line. We will be with you in a moment."
+    path = ("MultiPartyCall", "name_room", "Member", member, "Speak")
+    answer = mixminus.client.request("POST", path, {"text": text})
+    assert (answer["message"], answer["mpcMemberId"]) == ("speak queued into MPC", [member])
+    hears(mixminus, customer, set(), (AGENT,))
+    hears(mixminus, agent, {CUSTOMER}, TONES)
+    assert np.abs(customer.samples(since=mixminus.seconds - 0.4)).max() > 1000, "somebody speaks"
+    mixminus.advance(15)
+    hears(mixminus, customer, {AGENT}, TONES)
+
+
+def test_a_sound_that_is_not_there_changes_nothing(mixminus: World) -> None:
+    agent, customer = two(mixminus)
+    add(mixminus, "agent", agent)
+    add(mixminus, "customer", customer)
+    mixminus.app.fail("/gone.mp3", status=404, times=2)
+    url = mixminus.app.url("/gone.mp3")
+    mixminus.client.multi_party_calls.start_play_audio(friendly_name="room", participant_id="all", url=url)
+    mixminus.until(lambda: [one.path for one in mixminus.received].count("/gone.mp3") == 2)
+    hears(mixminus, agent, {CUSTOMER}, TONES)
+    hears(mixminus, customer, {AGENT}, TONES)
