@@ -178,6 +178,8 @@ class BrokenDisk:
     def open(self, folder: Path, *, rate: int, now_ns: int, paused: bool) -> BrokenDisk:
         return self
 
+    trouble = ""
+
     def append(self, pcm: bytes | memoryview, now_ns: int = 0) -> None:
         if self.left == 0:
             raise self.problem()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import hashlib
 import os
@@ -58,6 +59,7 @@ from mixminus.recording.finisher import Desk
 from mixminus.recording.keeper import Keeper
 from mixminus.recording.protocol import Discard, Failed, Finish, Finished, Follow, Forget, FromFinisher
 from mixminus.recording.rendering import Format
+from mixminus.recording.reserve import Reserve
 from mixminus.recording.sealing import new_cipher
 from mixminus.recording.spool import Spool, segment_files
 from mixminus.recording.storage import DiskStorage, KeyMaker
@@ -113,18 +115,23 @@ class MortalStore:
 
 
 class MortalSpool(Spool):
-    """A spool that knows how much of it is safe from a power cut."""
+    """A spool that knows how much of it is safe from a power cut, on a disk that may be full."""
 
     safe: dict[Path, int]
     fate: Fate
     full: Callable[[], bool]
 
-    def __init__(self, path: Path, *args: Any, **named: Any) -> None:
-        super().__init__(path, *args, **named)
+    def __init__(self, path: Path, descriptor: int, *, rate: int, **named: Any) -> None:
+        super().__init__(path, descriptor, rate=rate, **named)
+        self._reserve = Reserve(descriptor, rate, self._keep_room)
         self.safe[path] = 0
 
-    def _write(self, *parts: bytes | memoryview) -> None:
+    def _keep_room(self, descriptor: int, offset: int, length: int) -> None:
         if self.full():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def _write(self, *parts: bytes | memoryview) -> None:
+        if self.full() and self._written + sum(map(len, parts)) > self._reserve.end:
             self._error = self._error or StorageError(f"disk full while writing {self.path}: free some space")
             raise self._error
         self.fate.step("before a block is written")
@@ -339,9 +346,6 @@ class Trial:
         self.key = self.randomly.randbytes(32) if self.randomly.random() < 0.2 else None
         self.ring = KeyRing(self.key)
         self.mixed: Counter[str] = Counter()
-        self.kept_at_most: dict[str, int] = {}
-        """Samples of recordings that had been mixed when the disk was full: nothing after it can be kept."""
-        self.stopped_at: dict[str, datetime] = {}
         self.verdict = Verdict()
         self.seed = seed
 
@@ -410,10 +414,7 @@ class Trial:
         if row.state != "ready":
             self._problem(f"ended as {row.state}")
             return
-        could_be_kept = mixed
-        if not row.report["complete"]:  # it died before it could tell that the disk was full
-            could_be_kept = min(mixed, self.kept_at_most.get(row.id, mixed))
-        lost_ms = max(0, could_be_kept - row.samples) * 1000 / RATE
+        lost_ms = max(0, mixed - row.samples) * 1000 / RATE
         self.verdict.lost_ms = max(self.verdict.lost_ms, lost_ms)
         if row.samples > mixed or lost_ms > 1000:
             self._problem(f"{lost_ms:.0f} ms of {mixed / RATE:.2f} s are missing")
@@ -526,9 +527,7 @@ class Life:
                 await self._pass(0.5)
             if self.trial.disk_trouble and randomly.random() < 0.5:
                 self._full = True
-                for name, mixed in self.mixer.mixed.items():
-                    self.trial.kept_at_most.setdefault(name, mixed)
-                await self._pass(1.0)
+                await self._pass(randomly.choice((1.0, 14.0)))
                 self._full = False
             if randomly.random() < 0.7:
                 await self._apply(StopRecording(by=BY, mpc=REF))

@@ -70,6 +70,11 @@ Value: TypeAlias = bytes | int | Beside | Begin
 class SpoolFile(Protocol):
     """The writing end of one recording's journal. Every method may raise StorageError."""
 
+    @property
+    def trouble(self) -> str:
+        """Why it will soon not be able to go on, though it still can; empty: nothing is wrong."""
+        ...
+
     def append(self, pcm: bytes | memoryview, now_ns: int = 0) -> None: ...
     def beside(self, tracks: Sequence[tuple[str, bytes]], notes: Sequence[Sequence[Any]], now_ns: int) -> None: ...
     def gap(self, samples: int, now_ns: int) -> None: ...
@@ -105,6 +110,8 @@ class Tap:
         """When it is closed the recording is not over: another worker goes on with it."""
         self.failed = False
         """Set by whichever side finds out first; nothing is queued after it."""
+        self.told = False
+        """That it has failed, ahead of time: it is written to until it is closed."""
         self.file: SpoolFile | None = None
         self.samples = 0
         """Written to the file so far; the writer thread's."""
@@ -163,7 +170,7 @@ class _Closing(NamedTuple):
     file: SpoolFile
     now_ns: int
     last: bool
-    """The recording is over."""
+    """The recording is over, as it should be."""
     told: bool = True
     """Whether that is told; not of a segment after which the next follows here."""
 
@@ -370,9 +377,12 @@ class SpoolWriter:
         else:
             self._dirty.discard(tap)
             tap.file = None
-            self._closing.append(_Closing(tap, file, now_ns, operation == "close"))
+            self._closing.append(_Closing(tap, file, now_ns, operation == "close" and not tap.told))
             return
         self._dirty.add(tap)
+        if file.trouble and not tap.told:
+            tap.told = True
+            self._tell(tap, file.trouble, now_ns)
 
     def _begin(self, tap: Tap, begin: Begin, now_ns: int) -> None:
         if self._opener is None:
@@ -454,4 +464,8 @@ class SpoolWriter:
 
     def _fail(self, tap: Tap, reason: str, now_ns: int) -> None:
         tap.failed = True
+        if not tap.told:
+            self._tell(tap, reason, now_ns)
+
+    def _tell(self, tap: Tap, reason: str, now_ns: int) -> None:
         self._events.append(TapFailed(tap=tap.name, reason=reason, samples=tap.samples, at_ns=now_ns))

@@ -22,6 +22,7 @@ from uuid import UUID
 from mixminus.errors import StorageError
 from mixminus.recording import journal
 from mixminus.recording.journal import Kind
+from mixminus.recording.reserve import Reserve
 
 
 def _find_syncfs() -> Callable[[int], int] | None:
@@ -152,6 +153,7 @@ class Spool:
         self.rate = rate
         self.paused = paused
         self._descriptor = descriptor
+        self._reserve = Reserve(descriptor, rate)
         self._unnamed = tuple(unnamed)
         self._cipher = cipher
         self._dirty = True
@@ -189,7 +191,14 @@ class Spool:
         except StorageError:
             os.close(descriptor)
             raise
+        spool._reserve.follow(spool._written, 0)
         return spool
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot go on for much longer: the disk is full. What comes in the next seconds is still taken."""
+        short = self._reserve.short
+        return "" if short is None else str(disk_error(short, self.path, "keeping room for"))
 
     @property
     def samples(self) -> int:
@@ -207,7 +216,9 @@ class Spool:
         assert len(data) % journal.SAMPLE_BYTES == 0, "whole samples only"
         for start in range(0, len(data), journal.MAX_PAYLOAD):
             self._block(Kind.AUDIO, data[start : start + journal.MAX_PAYLOAD], now_ns)
-        self._recorded += len(data) // journal.SAMPLE_BYTES
+        samples = len(data) // journal.SAMPLE_BYTES
+        self._recorded += samples
+        self._reserve.follow(self._written, samples)
 
     def beside(self, tracks: Sequence[tuple[str, bytes]], notes: Sequence[Sequence[Any]], now_ns: int = 0) -> None:
         """What belongs to the samples of the next :meth:`append`: (name, samples) of each track that sounds, int16
@@ -283,6 +294,8 @@ class Spool:
             if self._error is None and self._dirty:
                 self.sync()
         finally:
+            with contextlib.suppress(OSError):  # what was kept ahead and not needed is given back
+                os.ftruncate(self._descriptor, self._written)
             os.close(self._descriptor)
             self._descriptor = -1
             self._error = self._error or StorageError(f"spool {self.path} is closed")
