@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from mixminus import settings as settings_module
 from mixminus.errors import ConfigurationError
 from mixminus.recording.layouts import LAYOUTS, wanted
+from mixminus.recording.opening import key_maker
 from mixminus.recording.rendering import Format
 from mixminus.settings import Settings, load
 
@@ -42,3 +45,41 @@ def test_there_is_a_media_worker_for_each_processor_but_one_unless_told_otherwis
 ) -> None:
     monkeypatch.setattr(settings_module, "processors", lambda: processors)
     assert Settings(workers=asked).media_workers == workers
+
+
+LONG = "x" * 501
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ('file_name = "{account}.{format}"', r"storage\.file_name \(.*\): must end in {recording_id}\.{format}"),
+        ('file_name = "{nothing}/{recording_id}.{format}"', "{nothing} is unknown; there are account, yyyy"),
+        ('file_name = "{}{recording_id}.{format}"', "{} is unknown"),
+        ('file_name = "{account:>30}/{recording_id}.{format}"', "{account} cannot be formatted"),
+        ('file_name = "{account!r}/{recording_id}.{format}"', "{account} cannot be formatted"),
+        ('file_name = "{account}}/{recording_id}.{format}"', r"storage\.file_name \(.*\): Single '}'"),
+        ('file_name = "../{recording_id}.{format}"', "use letters"),
+        ('file_name = "/{recording_id}.{format}"', "use letters"),
+        (f'file_name = "{LONG}/{{recording_id}}.{{format}}"', "500 are the most"),
+        ('prefixes = {MA = "../up"}', r"storage\.prefixes \(.*\): MA: '../up' is no path"),
+        ('prefixes = {MA = ""}', r"storage\.prefixes \(.*\): MA: '' is no path"),
+        (f'prefixes = {{MA = "{LONG}"}}', "200 at most"),
+    ],
+)
+def test_a_template_that_is_not_safe_is_refused_when_it_is_read(tmp_path: Path, lines: str, complaint: str) -> None:
+    file = tmp_path / "mixminus.toml"
+    file.write_text(f"[storage]\n{lines}\n")
+    with pytest.raises(ConfigurationError, match=complaint):
+        load({}, environ={}, file=file)
+
+
+def test_every_name_that_the_settings_take_is_a_key(tmp_path: Path) -> None:
+    """The longest of everything, and characters that no name may have."""
+    file = tmp_path / "mixminus.toml"
+    template = f"{'{mpc_name}' * 2}{'y' * 400}-{{account}}{{dd}}/{{recording_id}}.{{format}}"
+    file.write_text(f'[storage]\nfile_name = "{template}"\nprefixes = {{MA = "/{"p" * 190}/"}}\n')
+    made = key_maker(load({}, environ={}, file=file))
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    for name in ("", "é" * 99, "n" * 99, "../../etc", "-"):
+        assert made.key("MA", at, "a" * 36, "flac", mpc_name=name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import string
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,6 +64,42 @@ def _renderings(value: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError(
                 f"{each!r} is not FORMAT:LAYOUT or FORMAT:LAYOUT:nocoach, for example flac:stereo; formats are mp3, "
                 "wav, flac and ogg, layouts mono, stereo and stems"
+            )
+    return value
+
+
+PATH_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._@+=-]*"
+"""What a file or folder of a store may be called."""
+DEFAULT_FILE_NAME = "{account}/{yyyy}/{mm}/{recording_id}.{format}"
+_FILE_NAME_END = "{recording_id}.{format}"
+_LONGEST_FILE_NAME = 500
+"""With the longest names in it, and a prefix, it is still a key that every store takes."""
+_LONGEST_PREFIX = 200
+_FILE_NAME_FIELDS = ("account", "yyyy", "mm", "dd", "mpc_name", "recording_id", "format")
+_FOLDERS = re.compile(rf"{PATH_SEGMENT}(/{PATH_SEGMENT})*", re.ASCII)
+
+
+def _file_name(value: str) -> str:
+    for _, field, how, conversion in string.Formatter().parse(value):
+        if field is not None and field not in _FILE_NAME_FIELDS:
+            raise ValueError(f"{{{field}}} is unknown; there are {', '.join(_FILE_NAME_FIELDS)}")
+        if how or conversion:
+            raise ValueError(f"{{{field}}} cannot be formatted: leave out what follows : or !")
+    if len(value) > _LONGEST_FILE_NAME:
+        raise ValueError(f"is {len(value)} characters long; {_LONGEST_FILE_NAME} are the most")
+    if not value.endswith(_FILE_NAME_END):
+        raise ValueError(f"must end in {_FILE_NAME_END}: no two recordings may share a file")
+    sample = value.format(**dict.fromkeys(_FILE_NAME_FIELDS, "x"))
+    if not _FOLDERS.fullmatch(sample):
+        raise ValueError(f"makes {sample!r}; use letters, digits and . _ @ + = - between slashes")
+    return value
+
+
+def _prefixes(value: dict[str, str]) -> dict[str, str]:
+    for account, prefix in value.items():
+        if not _FOLDERS.fullmatch(prefix.strip("/")) or len(prefix) > _LONGEST_PREFIX:
+            raise ValueError(
+                f"{account}: {prefix!r} is no path of letters, digits and . _ @ + = -, {_LONGEST_PREFIX} at most"
             )
     return value
 
@@ -128,11 +165,13 @@ class StorageTable(_Table):
         description="Credentials and the like: access_key_id, secret_access_key, region, endpoint, ... What is not "
         "here is looked for where the vendor's own tools look.",
     )
-    file_name: str = Field(
-        "{account}/{yyyy}/{mm}/{recording_id}.{format}",
+    file_name: Annotated[str, AfterValidator(_file_name)] = Field(
+        DEFAULT_FILE_NAME,
         description="Names of files; ends in {recording_id}.{format}. Also {account}, {yyyy}, {mm}, {dd}, {mpc_name}.",
     )
-    prefixes: dict[str, str] = Field({}, description="Folder put before the name, by auth id.")
+    prefixes: Annotated[dict[str, str], AfterValidator(_prefixes)] = Field(
+        {}, description="Folder put before the name, by auth id."
+    )
     encryption_key_file: Path | None = Field(
         None, description="Key that finished files are sealed with (AES-256-GCM). Empty: they are not."
     )

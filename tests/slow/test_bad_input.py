@@ -55,7 +55,7 @@ async def test_a_data_folder_of_a_newer_version_is_refused_with_its_version(tmp_
     [
         (['[storage]', 'url = "ftp://x"'], "storage.url and storage.options: ftp://x"),
         (['[storage]', 'encryption_key_file = "nowhere"'], "mixminus recordings new-key"),
-        (['[storage]', 'file_name = "{account}.{format}"'], "storage.file_name: must end in"),
+        (['[storage]', 'file_name = "{account}.{format}"'], "mixminus.toml): must end in {recording_id}.{format}"),
         (['[storage]', 'bucket = "x"'], "storage.bucket"),
         (['[retention]', 'days = -1'], "retention.days"),
     ],

@@ -30,7 +30,6 @@ def key_words(settings: Settings) -> tuple[str, ...]:
 
 
 def key_maker(settings: Settings) -> KeyMaker:
-    """Raises ConfigurationError for a file name template or prefix that is not safe."""
     return KeyMaker(settings.storage.file_name, settings.storage.prefixes)
 
 

@@ -5,18 +5,13 @@ otherwise. Pure.
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Mapping
 from datetime import datetime
 
-from mixminus.errors import ConfigurationError, StorageError
+from mixminus.errors import StorageError
+from mixminus.settings import DEFAULT_FILE_NAME, PATH_SEGMENT
 
-DEFAULT_TEMPLATE = "{account}/{yyyy}/{mm}/{recording_id}.{format}"
-_ENDING = "{recording_id}.{format}"
-_FIELDS = ("account", "yyyy", "mm", "dd", "mpc_name", "recording_id", "format")
-_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._@+=-]*"
-_PATH = re.compile(rf"{_SEGMENT}(/{_SEGMENT})*", re.ASCII)
-_KEY = re.compile(rf"({_SEGMENT}/)*{_SEGMENT}\.(mp3|wav|flac|ogg|opus|json|vtt)(\.mxen)?", re.ASCII)
+_KEY = re.compile(rf"({PATH_SEGMENT}/)*{PATH_SEGMENT}\.(mp3|wav|flac|ogg|opus|json|vtt)(\.mxen)?", re.ASCII)
 _LONGEST_KEY = 900
 """Bytes; S3 takes 1,024."""
 _LONGEST_NAME = 64
@@ -40,31 +35,13 @@ def stem_of(key: str) -> str:
 
 
 class KeyMaker:
-    """Makes keys by a template, with a prefix for some accounts.
-
-    Raises ConfigurationError for a template that would not name files one by one, or not safely.
+    """Makes keys by a template, with a prefix for some accounts; both as the settings ``storage.file_name`` and
+    ``storage.prefixes``, which are checked there.
     """
 
-    def __init__(self, template: str = DEFAULT_TEMPLATE, prefixes: Mapping[str, str] | None = None) -> None:
+    def __init__(self, template: str = DEFAULT_FILE_NAME, prefixes: Mapping[str, str] | None = None) -> None:
         self._template = template
         self._prefixes = {account: prefix.strip("/") for account, prefix in (prefixes or {}).items()}
-        self._check()
-
-    def _check(self) -> None:
-        fields = [field for _, field, _, _ in string.Formatter().parse(self._template) if field is not None]
-        unknown = [field for field in fields if field not in _FIELDS]
-        if unknown:
-            raise ConfigurationError(f"storage.file_name: {{{unknown[0]}}} is unknown; there are {', '.join(_FIELDS)}")
-        if not self._template.endswith(_ENDING):
-            raise ConfigurationError(f"storage.file_name: must end in {_ENDING}: no two recordings may share a file")
-        sample = self._fill("MA0", datetime(2026, 1, 1), "0a-1", "mp3", "x")
-        if not is_key(sample):
-            raise ConfigurationError(
-                f"storage.file_name: makes {sample!r}; use letters, digits and . _ @ + = - between slashes"
-            )
-        for account, prefix in self._prefixes.items():
-            if not _PATH.fullmatch(prefix):
-                raise ConfigurationError(f"storage.prefixes.{account}: {prefix!r} is no path of letters, digits, . _ -")
 
     def _fill(self, account: str, at: datetime, recording_id: str, format: str, mpc_name: str) -> str:
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", mpc_name)[:_LONGEST_NAME].lstrip("-") or "unnamed"
