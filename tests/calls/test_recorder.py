@@ -145,6 +145,27 @@ async def test_a_spool_still_in_use_is_not_tidied_away(tmp_path: Path) -> None:
         assert not folder.exists()
 
 
+async def test_what_is_being_recorded_is_not_asked_for_when_another_ends(tmp_path: Path) -> None:
+    class Asked:
+        def __init__(self, store: Store) -> None:
+            self.store = store
+            self.ids: list[str] = []
+
+        async def recording(self, recording_id: str) -> RecordingRow | None:
+            self.ids.append(recording_id)
+            return await self.store.recording(recording_id)
+
+    async with bench(tmp_path) as b:
+        live, over = await b.row(1, "recording"), await b.row(2, "ready")
+        await b.recorder.begin(live)
+        b.spool(live, 800)
+        b.spool(over, 800)
+        asked = Asked(b.kept.store)
+        await b.recorder.tidy(asked)
+        assert asked.ids == [over.id]
+        assert (b.root / live.id).exists() and not (b.root / over.id).exists()
+
+
 async def test_what_is_made_of_every_recording_is_made_and_goes_with_it(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         row = await b.made(1, tracks=True)

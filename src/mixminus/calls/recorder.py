@@ -191,7 +191,8 @@ class CallRecorder:
         failed recordings stay, unless they are empty.
         """
         names = await asyncio.to_thread(lambda: [folder.name for folder in spools(self._spool_root)])
-        for recording_id in names:
+        live = self._closed.keys() | self._in_hand  # not looked for: there may be hundreds
+        for recording_id in [name for name in names if name not in live]:
             row = await store.recording(recording_id)
             if row is None or recording_id in self._in_hand:
                 continue
