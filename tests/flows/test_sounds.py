@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 
 import numpy as np
 import pytest
-import soundfile
 
 from mixminus.testing import ear
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.world import World
-from testing.virtual.kit import add, at, download, hears, humming, members, record
+from testing.virtual.kit import add, at, download, hears, humming, members, record, wav
 
 AGENT, CUSTOMER, PROMPT, MUSIC = 450, 620, 1500, 1900
 TONES = (AGENT, CUSTOMER, PROMPT, MUSIC)
 LEAK = -30
 """dBFS: one leaked frame of a tone measures -18 in a 40 ms window, a cut through other tones at most -35."""
-
-
-def wav(hz: float, seconds: float, rate: int = 22_050) -> bytes:
-    """A stereo file at a rate that is not ours."""
-    mono = 0.25 * np.sin(2 * np.pi * hz * np.arange(round(rate * seconds)) / rate)
-    file = io.BytesIO()
-    soundfile.write(file, np.stack([mono, mono], axis=1), rate, format="WAV")
-    return file.getvalue()
 
 
 def two(world: World) -> tuple[Phone, Phone]:

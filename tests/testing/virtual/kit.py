@@ -8,6 +8,9 @@ import urllib.request
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+import soundfile
+
 from mixminus.testing import ear
 from mixminus.testing.sink import Received
 from mixminus.testing.sources import Samples, from_file, tone
@@ -15,8 +18,8 @@ from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.world import World
 
 
-def add(world: World, role: str, *phones: Phone, name: str = "room", **parameters: Any) -> Any:
-    """Dial phones into a call, without sounds, callbacks to the built-in application."""
+def add(world: World, role: str, *phones: Phone | str, name: str = "room", **parameters: Any) -> Any:
+    """Dial phones, or addresses, into a call, without sounds, callbacks to the built-in application."""
     defaults = {
         "from_": "14155550100",
         "enter_sound": "none",
@@ -25,7 +28,7 @@ def add(world: World, role: str, *phones: Phone, name: str = "room", **parameter
         "status_callback_method": "POST",
         "call_status_callback_url": world.app.url("/call"),
     }
-    to = "<".join(phone.address for phone in phones)
+    to = "<".join(phone if isinstance(phone, str) else phone.address for phone in phones)
     return world.client.multi_party_calls.add_participant(
         friendly_name=name, role=role, to_=to, **{**defaults, **parameters}
     )
@@ -41,11 +44,26 @@ def record(world: World, file_format: str = "wav", name: str = "room", **paramet
     )
 
 
+def call_in(world: World, phone: Phone, document: str) -> None:
+    """Let a phone call the server, whose application answers ``document``."""
+    world.app.answer("/answer", f"<Response>{document}</Response>")
+    phone.calls("5000")
+
+
 def humming(world: World, name: str, hz: float, **options: Any) -> Phone:
     """A new phone that hums a tone as long as it is in a call."""
     phone = world.phone(name, **options)
     phone.says(tone(hz), loop=True)
     return phone
+
+
+def wav(hz: float, seconds: float, rate: int = 22_050, *, and_also: float | None = None) -> bytes:
+    """A stereo file at a rate that is not ours, of one tone or of two."""
+    tones = [hz] if and_also is None else [hz, and_also]
+    mono = sum(0.25 / len(tones) * np.sin(2 * np.pi * one * np.arange(round(rate * seconds)) / rate) for one in tones)
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([mono, mono], axis=1), rate, format="WAV")
+    return file.getvalue()
 
 
 def hears(world: World, phone: Phone, wanted: Iterable[float], among: Iterable[float]) -> None:
@@ -72,10 +90,16 @@ def at(world: World, path: str, **wanted: str) -> Received:
     return found()[0]
 
 
-def download(world: World, url: str) -> Samples:
-    """The sound of a recording, got from where it was announced."""
+def fetch(world: World, url: str) -> bytes:
+    """What the server answers to a GET with the account's credentials. Raises urllib.error.HTTPError."""
     address = world.address
     token = base64.b64encode(f"{address.auth_id}:{address.auth_token}".encode()).decode()
     request = urllib.request.Request(url, headers={"Authorization": f"Basic {token}"})
     with urllib.request.urlopen(request) as answer:
-        return from_file(io.BytesIO(answer.read()))
+        content: bytes = answer.read()
+        return content
+
+
+def download(world: World, url: str) -> Samples:
+    """The sound of a recording, got from where it was announced."""
+    return from_file(io.BytesIO(fetch(world, url)))

@@ -130,6 +130,15 @@ class AsyncPhone:
     async def calls(self, target: str) -> None:
         await run(self.phone.calls, target)
 
+    async def registers(self, username: str, password: str) -> None:
+        await run(self.phone.registers, username, password)
+
+    async def holds(self) -> None:
+        await run(self.phone.holds)
+
+    async def resumes(self) -> None:
+        await run(self.phone.resumes)
+
     async def hangs_up(self) -> None:
         await run(self.phone.hangs_up)
 

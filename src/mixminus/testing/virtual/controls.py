@@ -150,10 +150,12 @@ class Controls:
                 phone.answers(_number(given, "after"))
             case "rejects":
                 phone.rejects(int(_number(given, "status", 603)), after=_number(given, "after"))
-            case "is_busy" | "rings_out" | "hangs_up" | "hushes":
+            case "is_busy" | "rings_out" | "hangs_up" | "hushes" | "holds" | "resumes":
                 getattr(phone, action)()
             case "calls":
                 phone.calls(str(given["to"]))
+            case "registers":
+                phone.registers(str(given["username"]), str(given["password"]))
             case "presses":
                 phone.presses(str(given["keys"]))
             case "loses":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
+from mixminus.sip.events import IncomingCall
 from mixminus.testing.phone import CallFailed, VirtualPhone
 from mixminus.testing.sources import Samples, from_file
 from mixminus.testing.speech import spoken
@@ -43,7 +45,7 @@ class Phone:
         self.name = name
         self.world, self._loop = world, loop
         self.line = Line(world, loop, name, seed=seed, **options)
-        self._calling: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<phone {self.name}: {self.state}>"
@@ -60,6 +62,11 @@ class Phone:
     @property
     def in_call(self) -> bool:
         return self.line.state == "talking"
+
+    @property
+    def incoming(self) -> IncomingCall | None:
+        """The last call that came in, with its headers."""
+        return self.line.incoming
 
     # -- how it meets a call
 
@@ -85,19 +92,39 @@ class Phone:
 
     @told
     def calls(self, target: str) -> None:
-        """Call a number or a user of this server, or a SIP URI. How it went is to be seen in :attr:`state`."""
+        """Call a number or a user of this server, or a SIP URI. :attr:`state` and :attr:`refusal` say how it went."""
         uri = target if target.startswith("sip:") else f"sip:{target}@{self.world.server.sip_address}"
 
-        def call() -> None:
-            self._calling = asyncio.ensure_future(self.line.calls(uri, timeout=3600))
-            self._calling.add_done_callback(_seen)
+        self._asks(lambda: self.line.calls(uri, timeout=3600))
 
-        self.world.do(call)
+    @told
+    def registers(self, username: str, password: str) -> None:
+        """Register as an endpoint of this server, stay registered, and call under that name from now on."""
+        self._asks(lambda: self.line.registers(self.world.server.sip_address, username, password))
+
+    @told
+    def holds(self) -> None:
+        """Put the other end on hold, as the key of a desk phone does: re-INVITE with ``a=sendonly``."""
+        self._asks(self.line.holds)
+
+    @told
+    def resumes(self) -> None:
+        """Take it off hold again."""
+        self._asks(self.line.resumes)
+
+    def _asks(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin what the other end may refuse; it goes on while time does."""
+
+        def begin() -> None:
+            self._asking = asyncio.ensure_future(work())
+            self._asking.add_done_callback(_seen)
+
+        self.world.do(begin)
 
     @property
     def refusal(self) -> int:
-        """SIP status with which its last call was refused; 0: it was not."""
-        task = self._calling
+        """SIP status with which the last of its calls, registrations and re-INVITEs was refused; 0: it was not."""
+        task = self._asking
         failed = task.exception() if task is not None and task.done() and not task.cancelled() else None
         return failed.status if isinstance(failed, CallFailed) else 0
 
