@@ -1,19 +1,24 @@
 """How long a recording takes: from stop to the verified file, and how fast the finisher works.
 
 ``python -m bench.recording [--hours 8]``: writes a spool of that length in one go, lets a real finisher process follow
-it, then adds a last second, closes it and measures until the file is in its place.
+it, then adds a last second, closes it and measures until the file is in its place. Then again, but the finisher is
+killed as the recording is stopped. All of it in the clear and sealed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import resource
+import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -21,11 +26,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mixminus.recording.client import Finisher
+from mixminus.recording.client import COMMAND, Finisher
 from mixminus.recording.finish import FinishedFile
 from mixminus.recording.recover import recover_folder
 from mixminus.recording.rendering import Format
-from mixminus.recording.spool import Spool
+from mixminus.recording.sealing import new_cipher
+from mixminus.recording.spool import NewCipher, Spool
 
 RATE = 8000
 BLOCK = RATE // 2
@@ -35,7 +41,9 @@ class Result(NamedTuple):
     format: Format
     follow_cpu: float
     latency: float
-    latency_unfollowed: float
+    cpu: float
+    """Seconds that the finisher worked, of the latency."""
+    latency_killed: float
     file: FinishedFile
 
 
@@ -49,10 +57,10 @@ def talk(seconds: int) -> bytes:
     return pcm
 
 
-def write_spool(folder: Path, seconds: int) -> Spool:
+def write_spool(folder: Path, seconds: int, seal: NewCipher | None = None) -> Spool:
     """An open spool of so many seconds."""
     minute = memoryview(talk(60))
-    spool = Spool.open(folder, rate=RATE, now_ns=0)
+    spool = Spool.open(folder, rate=RATE, now_ns=0, seal=seal)
     for second in range(seconds):
         at = 2 * RATE * (second % 60)
         spool.append(minute[at : at + 2 * BLOCK])
@@ -76,10 +84,14 @@ async def caught_up(pid: int) -> None:
         before = now
 
 
-async def measure(folder: Path, format: Format, seconds: int) -> Result:
-    finisher = Finisher()
+async def measure(folder: Path, format: Format, seconds: int, *, sealed: bool) -> Result:
+    key, words = secrets.token_bytes(32), tuple[str, ...]()
+    if sealed:
+        (folder / "key").write_text(key.hex())
+        words = ("--seal-key-file", str(folder / "key"))
+    finisher = Finisher(command=(*COMMAND, *words))
     await finisher.start()
-    spool = write_spool(folder / "spool", seconds - 1)
+    spool = write_spool(folder / "spool", seconds - 1, partial(new_cipher, key) if sealed else None)
     finisher.follow("followed", folder / "spool", format, folder / f"followed.{format}")
     (pid,) = finisher.pids
     await caught_up(pid)
@@ -88,29 +100,33 @@ async def measure(folder: Path, format: Format, seconds: int) -> Result:
     began = time.perf_counter()
     spool.close(0)
     file = await finisher.finish("followed")
-    latency = time.perf_counter() - began
-    finisher.follow("late", folder / "spool", format, folder / f"late.{format}")
+    latency, worked = time.perf_counter() - began, cpu_seconds(pid) - cpu
+    finisher.follow("killed", folder / "spool", format, folder / f"killed.{format}")
     began = time.perf_counter()
-    late = await finisher.finish("late")
-    unfollowed = time.perf_counter() - began
-    assert late.sha256 == file.sha256 and file.samples == seconds * RATE, "both ways make the same file"
+    os.kill(pid, signal.SIGKILL)
+    anew = await finisher.finish("killed")
+    killed = time.perf_counter() - began
+    assert anew.sha256 == file.sha256 and file.samples == seconds * RATE, "both ways make the same file"
     await finisher.discard("followed", folder / "spool")
     await finisher.stop()
-    return Result(format, cpu, latency, unfollowed, file)
+    return Result(format, cpu, latency, worked, killed, file)
 
 
 async def run(hours: float) -> None:
     seconds = round(hours * 3600)
     table = Table(title=f"A recording of {hours:g} h, {RATE} Hz mono, one finisher process")
-    for heading in ("format", "stop → verified file", "after a crash (all anew)", "follow CPU", "× real time", "MB/h"):
+    headings = ("stop → verified file", "of it CPU", "kill → verified file", "follow CPU", "× real time", "MB/h")
+    for heading in ("format", *headings):
         table.add_column(heading, justify="right")
-    for format in ("mp3", "wav"):
+    formats: tuple[Format, ...] = ("mp3", "wav")
+    for format, sealed in itertools.product(formats, (False, True)):
         with tempfile.TemporaryDirectory(prefix="mixminus-bench-") as name:
-            result = await measure(Path(name), format, seconds)
+            result = await measure(Path(name), format, seconds, sealed=sealed)
         table.add_row(
-            result.format,
+            f"{result.format}, sealed" if sealed else result.format,
             f"{result.latency * 1000:,.0f} ms",
-            f"{result.latency_unfollowed:.1f} s",
+            f"{result.cpu * 1000:,.0f} ms",
+            f"{result.latency_killed:.1f} s",
             f"{result.follow_cpu:.1f} s",
             f"{seconds / result.follow_cpu:,.0f}",
             f"{result.file.size / hours / 1e6:.1f}",
@@ -166,9 +182,12 @@ def _row(table: Table, program: str, format: str, cpu: float, size: int, minutes
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench.recording", description=__doc__)
     parser.add_argument("--hours", type=float, default=8.0)
-    parser.add_argument("--minutes", type=int, default=30, help="Length for the comparison with other programs.")
+    parser.add_argument(
+        "--minutes", type=int, default=30, help="Length for the comparison with other programs; 0: none."
+    )
     options = parser.parse_args(arguments)
-    yardsticks(options.minutes)
+    if options.minutes:
+        yardsticks(options.minutes)
     asyncio.run(run(options.hours))
 
 
