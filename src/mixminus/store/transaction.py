@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 import sqlalchemy as sa
@@ -47,11 +48,13 @@ def apply(connection: sa.Connection, group: Sequence[Transaction]) -> None:
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, rows: Iterable[Row]) -> None:
-    statement: sqlite.Insert | postgresql.Insert
-    if connection.dialect.name == "postgresql":
-        statement = postgresql.insert(table)
-    else:
-        statement = sqlite.insert(table)
-    replaced = {name: column for name, column in statement.excluded.items() if name != "id"}
-    statement = statement.on_conflict_do_update(index_elements=[table.c.id], set_=replaced)
+    statement = _statement(table, connection.dialect.name == "postgresql")
     connection.execute(statement, [msgspec.structs.asdict(row) for row in rows])
+
+
+@cache
+def _statement(table: sa.Table, is_postgresql: bool) -> sqlite.Insert | postgresql.Insert:
+    """Made once: that takes longer than to carry it out."""
+    statement = postgresql.insert(table) if is_postgresql else sqlite.insert(table)
+    replaced = {name: column for name, column in statement.excluded.items() if name != "id"}
+    return statement.on_conflict_do_update(index_elements=[table.c.id], set_=replaced)
