@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 
 import numpy as np
 import pytest
+import soundfile
 
 from mixminus.testing import ear
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.world import World
-from testing.virtual.kit import add, at, download, hears, humming, members, record, wav
+from testing.virtual.kit import add, at, download, fetch, hears, humming, members, record, wav
 
 AGENT, CUSTOMER, PROMPT, MUSIC = 450, 620, 1500, 1900
 TONES = (AGENT, CUSTOMER, PROMPT, MUSIC)
@@ -128,3 +130,23 @@ def test_a_sound_that_is_not_there_changes_nothing(mixminus: World) -> None:
     mixminus.until(lambda: [one.path for one in mixminus.received].count("/gone.mp3") == 2)
     hears(mixminus, agent, {CUSTOMER}, TONES)
     hears(mixminus, customer, {AGENT}, TONES)
+
+
+def test_a_prompt_is_as_wide_as_its_file_for_whom_can_hear_it(mixminus: World) -> None:
+    mixminus.app.answer("/wide.wav", wav(PROMPT, 8, 44_100, and_also=5500))
+    agent = humming(mixminus, "agent", AGENT, codecs=("opus",))
+    customer = humming(mixminus, "customer", CUSTOMER)
+    add(mixminus, "agent", agent)
+    add(mixminus, "customer", customer)
+    record(mixminus)
+    calls = mixminus.client.multi_party_calls
+    calls.start_play_audio(friendly_name="room", participant_id="all", url=mixminus.app.url("/wide.wav"))
+    hears(mixminus, agent, {CUSTOMER, PROMPT}, TONES)
+    hears(mixminus, customer, {AGENT, PROMPT}, (*TONES, 2500))
+    calls.stop_recording(friendly_name="room")
+    done = at(mixminus, "/recording", EventName="MPCRecordingCompleted")
+    pcm, rate = soundfile.read(io.BytesIO(fetch(mixminus, done.parameters["RecordingURL"])))
+    assert rate == 48_000
+    wave = np.exp(-2j * np.pi / rate * np.outer([PROMPT, 5500], np.arange(4800)))
+    levels = np.abs(pcm[: pcm.size // 4800 * 4800].reshape(-1, 4800) @ wave.T) / 2400
+    assert levels[-3:] == pytest.approx(0.125, rel=0.01), "both tones, equally loud"

@@ -117,8 +117,13 @@ class Mouth:
 
     def take(self, wanted: int) -> Samples:
         """The next samples, shape (wanted,)."""
-        out = [_piece(sound, begin, end) for sound, begin, end in self.coming(wanted)]
+        samples = self.peek(wanted)
         self.skip(wanted)
+        return samples
+
+    def peek(self, wanted: int) -> Samples:
+        """The next samples, shape (wanted,), without taking them."""
+        out = [_piece(sound, begin, end) for sound, begin, end in self.coming(wanted)]
         return out[0] if len(out) == 1 else np.concatenate(out)
 
     def coming(self, wanted: int) -> list[tuple[Samples | None, int, int]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 import uvicorn
 
+from mixminus.sdp.answer import Codec
 from mixminus.testing.sources import Samples
 from mixminus.testing.virtual.apps import App, is_asgi, listening, quiet_server
 from mixminus.testing.virtual.phones import Phone
@@ -138,6 +139,9 @@ class AsyncPhone:
 
     async def resumes(self) -> None:
         await run(self.phone.resumes)
+
+    async def offers(self, codecs: Sequence[Codec]) -> None:
+        await run(self.phone.offers, codecs)
 
     async def hangs_up(self) -> None:
         await run(self.phone.hangs_up)

@@ -17,7 +17,7 @@ from mixminus.sdp.answer import MediaPlan
 from mixminus.testing.audio import PhoneAudio
 from mixminus.testing.sources import FRAME, Mouth, Samples, silence
 from mixminus.testing.virtual.steady import MOST_TICKS, Steady, Voice
-from mixminus.testing.virtual.tape import LAWS, Tape
+from mixminus.testing.virtual.tape import LAWS, Codes, Tape
 
 _FIRST_PORT = 40000
 MOST_FRAMES = 26000
@@ -133,9 +133,17 @@ class BankAudio(PhoneAudio):
         self._sequence = (self._sequence + 1) % (1 << 16)
         self.sent += 1
         if payload_type == plan.payload_type:
-            self._said.append(self._clock.now().monotonic_ns, LAWS[plan.codec], np.frombuffer(payload, np.uint8))
+            self._said.append(self._clock.now().monotonic_ns, *self._as_said(plan, payload))
         if not self._loses or self._random.random() >= self.loses:
             self.out.append(header.pack() + payload)
+
+    def _as_said(self, plan: MediaPlan, payload: bytes) -> tuple[int, Codes]:
+        """As the tape keeps what was sent."""
+        return LAWS[plan.codec], np.frombuffer(payload, np.uint8)
+
+    def _as_heard(self, plan: MediaPlan, payload: Bytes) -> tuple[int, Codes]:
+        """As the tape keeps what came."""
+        return LAWS[plan.codec], payload.copy()
 
     @property
     def sends(self) -> bool:
@@ -215,7 +223,7 @@ class BankAudio(PhoneAudio):
             return
         if sent.header[index, 1] & 0x7F == plan.payload_type and plan.receive and plan.remote[1] == port:
             codes = sent.payload[sent.payload_row[index], : sent.payload_length[index]]
-            self._ear.append(now_ns, LAWS[plan.codec], codes.copy())
+            self._ear.append(now_ns, *self._as_heard(plan, codes))
         else:
             self.datagram_received(sent.datagram(index), (plan.remote[0], port))
 

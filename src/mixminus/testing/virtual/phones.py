@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from mixminus.sdp.answer import Codec
 from mixminus.sip.events import IncomingCall
 from mixminus.testing.phone import CallFailed, VirtualPhone
 from mixminus.testing.sources import Samples, from_file
 from mixminus.testing.speech import spoken
 from mixminus.testing.virtual.audible import Audible, audible
-from mixminus.testing.virtual.bank import BankAudio
 from mixminus.testing.virtual.frozen import told
+from mixminus.testing.virtual.sound import PhoneSound
 from mixminus.testing.virtual.tape import Tape
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Line(VirtualPhone):
     """The virtual phone with its sound in the bank."""
 
     def __init__(self, world: World, loop: VirtualLoop, name: str, *, seed: int, **options: Any) -> None:
-        self.sound = BankAudio(world.server.bank, seed=seed, clock=loop.clock)
+        self.sound = PhoneSound(world.server.bank, seed=seed, clock=loop.clock)
         super().__init__(name, seed=seed, clock=loop.clock, audio=self.sound, **options)
 
     @property
@@ -111,6 +112,16 @@ class Phone:
     def resumes(self) -> None:
         """Take it off hold again."""
         self._asks(self.line.resumes)
+
+    @told
+    def offers(self, codecs: Sequence[Codec]) -> None:
+        """Offer other codecs by re-INVITE, and answer with them from now on."""
+        self._asks(lambda: self.line.speaks(*codecs))
+
+    @property
+    def codec(self) -> Codec:
+        """That of its call, or of the last one."""
+        return self.line.codec
 
     def _asks(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Begin what the other end may refuse; it goes on while time does."""

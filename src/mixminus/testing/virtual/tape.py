@@ -1,9 +1,9 @@
-"""Sound with its place in virtual time, kept encoded as it was on the wire."""
+"""Sound with its place in virtual time; of G.711 it is kept encoded as it was on the wire."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from mixminus.testing.sources import RATE, Samples
 
 NS: Final = 1_000_000_000 // RATE
 LAWS: Final = {"PCMU": g711.PCMU, "PCMA": g711.PCMA}
+LINEAR: Final = -1
+"""In place of a law: samples as they are."""
+Codes: TypeAlias = NDArray[np.uint8] | Samples
 
 
 class Tape:
@@ -21,13 +24,13 @@ class Tape:
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
-        self._pieces: list[list[NDArray[np.uint8]]] = []
+        self._pieces: list[list[Codes]] = []
         """Of each stretch without a hole and in one law: its pieces, and where each begins in it."""
         self._offsets: list[list[int]] = []
         self._laws: list[int] = []
 
-    def append(self, start_ns: int, law: int, codes: NDArray[np.uint8]) -> None:
-        """``codes``: (S,) uint8, kept as they are; they begin at ``start_ns``."""
+    def append(self, start_ns: int, law: int, codes: Codes) -> None:
+        """``codes``: (S,) uint8, or int16 if ``law`` is ``LINEAR``, kept as they are; they begin at ``start_ns``."""
         if not self._starts or self._ends[-1] != start_ns or self._laws[-1] != law:
             self._starts.append(start_ns)
             self._ends.append(start_ns)
@@ -67,4 +70,6 @@ class Tape:
         end = bisect_right(offsets, last)
         codes = np.concatenate(pieces[begin:end])
         skip = first - offsets[begin]
-        return g711.DECODE[self._laws[index]][codes[skip : skip + last - first]]
+        cut = codes[skip : skip + last - first]
+        law = self._laws[index]
+        return cut.astype(np.int16, copy=False) if law == LINEAR else g711.DECODE[law][cut]
