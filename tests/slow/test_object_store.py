@@ -44,14 +44,14 @@ def s3() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    _ask(endpoint, "moto-api/reset-auth", "POST", b"inf")  # an earlier test may have made it ask for credentials
-    _ask(endpoint, "moto-api/reset", "POST")
-    _ask(endpoint, BUCKET, "PUT")
+    ask(endpoint, "moto-api/reset-auth", "POST", b"inf")  # an earlier test may have made it ask for credentials
+    ask(endpoint, "moto-api/reset", "POST")
+    ask(endpoint, BUCKET, "PUT")
     yield endpoint
     server.stop()
 
 
-def _ask(endpoint: str, path: str, verb: str, data: bytes = b"") -> None:
+def ask(endpoint: str, path: str, verb: str, data: bytes = b"") -> None:
     request = urllib.request.Request(f"{endpoint}/{path}", data, {"content-type": "text/plain"}, method=verb)
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
@@ -108,7 +108,7 @@ async def test_a_store_that_goes_away_loses_nothing(tmp_path: Path, store: Store
 
 async def test_wrong_credentials_are_told_as_such(tmp_path: Path, s3: str) -> None:
 
-    await asyncio.to_thread(_ask, s3, "moto-api/reset-auth", "POST", b"0")  # from now on it checks who asks
+    await asyncio.to_thread(ask, s3, "moto-api/reset-auth", "POST", b"0")  # from now on it checks who asks
     with pytest.raises(StoreRefuses, match=r"check storage\.options"):
         await ObjectStorage(f"s3://{BUCKET}", {**options(s3), "access_key_id": "nobody"}).check()
 

@@ -53,7 +53,7 @@ async def store(tmp_path: Path) -> Any:
 @contextmanager
 def served(around: Callable[[Wsgi], Wsgi]) -> Iterator[str]:
     """Endpoint of moto's S3 with an empty bucket, with something before it."""
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Quiet(WSGIRequestHandler):

@@ -192,12 +192,14 @@ def unseal(
         yield plain[max(0, start - offset) : end - offset]
 
 
-def _chunks(pieces: Iterable[bytes], step: int) -> Iterator[bytes]:
-    buffer = bytearray()
+def _chunks(pieces: Iterable[bytes], step: int) -> Iterator[bytes | memoryview]:
+    """Of ``step`` bytes each; the last may be shorter."""
+    rest = b""
     for piece in pieces:
-        buffer += piece
-        while len(buffer) >= step:
-            yield bytes(buffer[:step])
-            del buffer[:step]
-    if buffer:
-        yield bytes(buffer)
+        data = memoryview(rest + piece if rest else piece)
+        whole = len(data) - len(data) % step
+        for at in range(0, whole, step):
+            yield data[at : at + step]
+        rest = bytes(data[whole:])
+    if rest:
+        yield rest

@@ -153,10 +153,11 @@ def _open(url: str, options: dict[str, str], timeout: float) -> ObjectStore:
             return LocalStore(url.removeprefix("file://"), mkdir=True)
         except (BaseError, OSError) as error:
             raise ConfigurationError(f"storage.url: {url}: {_first_line(error)}") from None
+    plain = options.get("endpoint", options.get("aws_endpoint", "")).startswith("http://")
     client: Any = {
         "timeout": timedelta(seconds=timeout),
         "connect_timeout": timedelta(seconds=5),
-        "allow_http": options.get("endpoint", options.get("aws_endpoint", "")).startswith("http://"),
+        "allow_http": options.pop("allow_http", str(plain)).lower() == "true",
     }
     config: Any = options
     try:
