@@ -157,13 +157,13 @@ class StorageTable(_Table):
 
     url: str = Field(
         "",
-        description="Store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or file:///FOLDER. "
+        description="Store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or file:///FOLDER. "
         "Empty: the data folder.",
     )
     options: dict[str, str] = Field(
         {},
-        description="Credentials and the like: access_key_id, secret_access_key, region, endpoint, ... What is not "
-        "here is looked for where the vendor's own tools look.",
+        description="Credentials and the like: access_key_id, secret_access_key, region, endpoint, account_name, "
+        "account_key, service_account, ... What is not here is looked for where the vendor's own tools look.",
     )
     file_name: Annotated[str, AfterValidator(_file_name)] = Field(
         DEFAULT_FILE_NAME,
