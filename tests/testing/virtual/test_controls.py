@@ -57,6 +57,21 @@ def test_a_call_is_driven_over_http(world: World) -> None:
     assert ask(world, "GET", "timeline.svg")[1].startswith("<svg")
 
 
+def test_a_phone_registers_is_called_holds_and_changes_its_codec(world: World) -> None:
+    endpoint = world.client.endpoints.create(username="alice", password="secret-1", alias="Alice")
+    assert ask(world, "POST", "phones", name="alice", codecs=["opus", "PCMU"])[0] == 200
+    told = ask(world, "POST", "phones/alice/registers", username=endpoint.username, password="wrong")[1]
+    assert told["refusal"] == 401
+    told = ask(world, "POST", "phones/alice/registers", username=endpoint.username, password="secret-1")[1]
+    assert told["refusal"] == 0
+    add(world, "agent", f"sip:{endpoint.username}@{world.address.sip}", stay_alone=True)
+    for action in ("holds", "resumes"):
+        assert ask(world, "POST", f"phones/alice/{action}")[1]["refusal"] == 0
+    before = ask(world, "GET", "phones/alice")[1]["codec"]
+    after = ask(world, "POST", "phones/alice/offers", codecs=["g722"])[1]["codec"]
+    assert (before, after) == ("opus", "G722")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "given", "status", "reason"),
     [
@@ -64,6 +79,7 @@ def test_a_call_is_driven_over_http(world: World) -> None:
         ("GET", "advance", {}, 404, "no such control"),
         ("POST", "phones", {"name": "a b"}, 400, "name: letters"),
         ("POST", "phones", {}, 400, "name: letters"),
+        ("POST", "phones", {"name": "ann", "codecs": ["g729"]}, 400, "codecs: a list of opus, G722, PCMU, PCMA"),
         ("POST", "phones/bob/answers", {}, 404, "no phone 'bob'"),
         ("POST", "advance", {"minutes": "soon"}, 400, "minutes: 'soon' is no number"),
         ("POST", "until", {"event": "MPCEnd", "seconds": 1}, 409, "MPCEnd"),

@@ -10,7 +10,7 @@ from mixminus.cli.app import run
 from mixminus.testing.sources import voice
 from mixminus.testing.virtual import frozen
 from mixminus.testing.virtual.world import World
-from testing.virtual.kit import add, record
+from testing.virtual.kit import add, members, record, wav
 
 
 def _run(world: World) -> bytes:
@@ -45,6 +45,35 @@ def test_a_run_that_goes_otherwise_is_told(mixminus: World, tmp_path: Path) -> N
     kept.log["phones"]["agent"] = "0" * 64
     with pytest.raises(frozen.Differs, match="phones"):
         frozen.replay(kept, tmp_path / "again")
+
+
+def test_sounds_and_codecs_with_a_memory_are_repeated_too(mixminus: World, tmp_path: Path) -> None:
+    """A fetched prompt, a spoken one if there is a voice, holds, and phones of Opus and G.722."""
+    agent, customer = mixminus.phone("agent", codecs=("opus", "PCMU")), mixminus.phone("customer", codecs=("G722",))
+    mixminus.app.answer("/prompt.wav", wav(900, 1))
+    add(mixminus, "agent", agent)
+    add(mixminus, "customer", customer)
+    record(mixminus)
+    calls = mixminus.client.multi_party_calls
+    calls.start_play_audio(friendly_name="room", participant_id="all", url=mixminus.app.url("/prompt.wav"))
+    customer.says(voice("customer"))
+    mixminus.advance(2)
+    if not mixminus.server.speaker.missing:
+        path = ("MultiPartyCall", "name_room", "Member", members(mixminus)["agent"], "Speak")
+        mixminus.client.request("POST", path, {"text": "Please hold the line."})
+    agent.holds()
+    mixminus.advance(0.5)
+    agent.resumes()
+    agent.offers(["PCMU"])
+    mixminus.advance(3)
+    calls.stop(friendly_name="room")
+    mixminus.until("MPCRecordingCompleted")
+    assert agent.heard(customer, since=3)
+    again = frozen.replay(frozen.thaw(frozen.freeze(mixminus)), tmp_path / "again")
+    try:
+        assert again.log() == mixminus.log()
+    finally:
+        again.stop()
 
 
 def test_what_is_no_frozen_run_is_refused() -> None:

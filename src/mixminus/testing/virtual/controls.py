@@ -20,6 +20,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from mixminus.errors import SoundError
+from mixminus.sdp.answer import CODECS, SPOKEN, Codec
 from mixminus.testing import sources
 from mixminus.testing.virtual.audible import Audible
 from mixminus.testing.virtual.phones import Phone
@@ -132,7 +133,7 @@ class Controls:
             raise BadControl("name: letters, digits, . _ -")
         if any(phone.name == name for phone in self._world.phones):
             raise BadControl(f"name: there is a phone {name!r} already")
-        return _phone(self._world.phone(name))
+        return _phone(self._world.phone(name, codecs=_codecs(given)))
 
     def _find(self, name: str) -> Phone:
         for phone in self._world.phones:
@@ -153,11 +154,13 @@ class Controls:
             case "is_busy" | "rings_out" | "hangs_up" | "hushes" | "holds" | "resumes":
                 getattr(phone, action)()
             case "calls":
-                phone.calls(str(given["to"]))
+                phone.calls(_text(given, "to"))
             case "registers":
-                phone.registers(str(given["username"]), str(given["password"]))
+                phone.registers(_text(given, "username"), _text(given, "password"))
+            case "offers":
+                phone.offers(_codecs(given))
             case "presses":
-                phone.presses(str(given["keys"]))
+                phone.presses(_text(given, "keys"))
             case "loses":
                 phone.loses(_number(given, "share"))
             case "says" if "text" in given:
@@ -225,7 +228,8 @@ def _json(value: Any) -> bytes:
 
 
 def _phone(phone: Phone) -> dict[str, Any]:
-    return {"name": phone.name, "address": phone.address, "state": phone.state, "keys": phone.keys}
+    told = {"name": phone.name, "address": phone.address, "state": phone.state, "keys": phone.keys}
+    return {**told, "codec": phone.codec, "refusal": phone.refusal}
 
 
 def _audible(found: Audible) -> dict[str, Any]:
@@ -244,6 +248,21 @@ def _sound(given: dict[str, Any]) -> sources.Samples:
     if "file" in given:
         return sources.from_file(Path(str(given["file"])))
     raise BadControl("tone (Hz), file (path of a WAV, FLAC, MP3 or Ogg file) or text: what to say")
+
+
+def _codecs(given: dict[str, Any]) -> list[Codec]:
+    wanted = given.get("codecs", list(CODECS))
+    known = {codec.lower(): codec for codec in SPOKEN}
+    try:
+        return [known[name.lower()] for name in wanted] or list(CODECS)
+    except (AttributeError, KeyError, TypeError):
+        raise BadControl(f"codecs: a list of {', '.join(SPOKEN)}, the best first") from None
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    if not isinstance(given.get(name), str):
+        raise BadControl(f"{name}: a text is needed")
+    return str(given[name])
 
 
 def _number(given: dict[str, Any], name: str, default: float = 0.0) -> float:
