@@ -312,7 +312,7 @@ class Control:
             concealed=(int(state.concealed[row]) + 1) // 2,
             sent=int(state.sent[row]),
             jitter_ms=round(float(state.jitter[row]) * 1000 / RATE, 2),
-            delay_ms=max(0, left) * SLOT * 1000 / RATE,
+            delay_ms=(max(0, left) * SLOT + int(state.held[row])) * 1000 / RATE,
             remote=None if target == NOWHERE else unpack_address(state.peer[row, target]),
             **quality_of(state, row),
         )

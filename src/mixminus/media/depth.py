@@ -20,6 +20,7 @@ from mixminus.media.state import BINS, FRAME_SLOTS, SLOT, MediaState
 Index = NDArray[np.intp]
 Slots = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Shares = NDArray[np.float64]
 
 MAX_DELAY: Final = 20
 """Slots (200 ms): the most that a jittery network may make us hold back."""
@@ -31,8 +32,8 @@ LOSS_MS: Final = 100
 """Milliseconds of delay that are as bad as one more percent of packets too late."""
 DOUBT: Final = 0.01
 """Share of packets expected to be later than any was, by a frame."""
-LEAST: Final = 100
-"""Packets that are always remembered, however seldom they come."""
+LEAST: Final = 400
+"""Packets that are always remembered, however seldom they come: 8 s and more, for the late ones are few."""
 DEADBAND: Final = SLOT * 3 // 2
 """Samples of surplus that are left alone."""
 _PACKET: Final = 256
@@ -42,6 +43,8 @@ _EARLIEST: Final = -44
 _OFFSETS: Final = np.arange(_EARLIEST, _EARLIEST + BINS, dtype=np.int64)
 _RARE: Final = 0.01
 """Share of packets that may be earlier than those the limit of delay counts from."""
+_GIVEN_UP: Final = 0.1
+"""Share of packets later than MAX_DELAY that may be given up; were there more, little would be left of the speech."""
 
 
 def note(state: MediaState, row: Index, late: Slots) -> None:
@@ -60,6 +63,7 @@ def forget(state: MediaState, row: Index) -> None:
     state.lateness[row] = 0
     state.unsteady[row] = True
     state.owed[row] = 0
+    state.bounded[row] = False
 
 
 def review(state: MediaState, tick: int) -> None:
@@ -79,9 +83,24 @@ def review(state: MediaState, tick: int) -> None:
 def owe(state: MediaState, row: Index, tick: int) -> None:
     """Compare the depth of rows with what it should be."""
     late = FRAME_SLOTS * tick - state.play[row]
-    aim, middle = weigh(state.lateness[row[:, None], (late[:, None] + _OFFSETS) % BINS])
+    aim, middle, beyond = weigh(_unrolled(state.lateness, row, late))
     state.margin[row] = (aim - middle).clip(FRAME_SLOTS, MAX_DELAY)
     state.owed[row] = _owed(aim, state.held[row])
+    state.bounded[row] = _is_bounded(beyond)
+
+
+def _unrolled(lateness: NDArray[np.int32], row: Index, depth: Slots) -> NDArray[np.int32]:
+    """Histograms of rows, (A, BINS): from bin _EARLIEST of their ``depth`` ((A,)) on, not by lateness modulo BINS."""
+    place = (depth + _EARLIEST)[:, None] + np.arange(BINS)
+    place &= BINS - 1
+    place += row[:, None] * BINS
+    return lateness.take(place)
+
+
+def _is_bounded(beyond: Shares) -> Flags:
+    """Of shares of packets later than MAX_DELAY, (A,): some, but not too many."""
+    bounded: Flags = (beyond > _RARE) & (beyond < _GIVEN_UP)
+    return bounded
 
 
 def _owed(aim: Slots, held: NDArray[np.int32]) -> Slots:
@@ -92,21 +111,31 @@ def _owed(aim: Slots, held: NDArray[np.int32]) -> Slots:
     return np.where(aim > 0, -aim * SLOT, np.where(surplus >= DEADBAND, surplus, 0))
 
 
-def weigh(lateness: NDArray[np.int32]) -> tuple[Slots, Slots]:
-    """The depth that fits histograms, (A, BINS) from bin _EARLIEST on, and the middle of them, (A,) each.
+def weigh(lateness: NDArray[np.int32]) -> tuple[Slots, Slots, Shares]:
+    """The depth that fits histograms, (A, BINS) from bin _EARLIEST on, the middle of them, and the share of packets
+    that are later than any depth may be, (A,) each.
 
-    Both against the present depth. Without packets the present depth is right, and a frame below it the middle.
+    Depth and middle against the present depth. Without packets the present depth is right, and a frame below it the middle.
     """
-    total = lateness.sum(axis=1, dtype=np.int64)
-    within = np.cumsum(lateness, axis=1, dtype=np.int64) / np.maximum(total, 1)[:, None]
+    came = np.flatnonzero(lateness.any(axis=0))
+    if not came.size:
+        rows = len(lateness)
+        return np.zeros(rows, np.int64), np.full(rows, -FRAME_SLOTS, np.int64), np.zeros(rows)
+    some = slice(0, int(came[-1]) + 1 + FRAME_SLOTS)
+    lateness, offset = lateness[:, some], _OFFSETS[some]  # a depth beyond these is never better
+    within = np.cumsum(lateness, axis=1, dtype=np.int64)
+    total = within[:, -1]
+    within = within / np.maximum(total, 1)[:, None]
     beyond = 1 - within
-    feared = np.concatenate((np.ones((len(total), FRAME_SLOTS)), beyond[:, :-FRAME_SLOTS]), axis=1)
-    cost = 10 * _OFFSETS + 100 * LOSS_MS * (beyond + DOUBT * (feared - beyond))
+    feared = np.concatenate((np.ones((len(total), FRAME_SLOTS)), beyond), axis=1)[:, : offset.size]
+    cost = 10 * offset + 100 * LOSS_MS * (beyond + DOUBT * (feared - beyond))
     first = np.argmax(within > _RARE, axis=1)
-    cost[np.arange(BINS) > first[:, None] + MAX_DELAY] = np.inf
+    cost[np.arange(offset.size) > first[:, None] + MAX_DELAY] = np.inf
     known = total > 0
-    aim = np.where(known, _OFFSETS[np.argmin(cost, axis=1)], 0)
-    return aim, np.where(known, _OFFSETS[np.argmax(within >= 0.5, axis=1)], -FRAME_SLOTS)
+    aim = np.where(known, offset[np.argmin(cost, axis=1)], 0)
+    middle = np.where(known, offset[np.argmax(within >= 0.5, axis=1)], -FRAME_SLOTS)
+    deepest = np.minimum(first + MAX_DELAY, offset.size - 1)
+    return aim, middle, np.where(known, beyond[np.arange(first.size), deepest], 0)
 
 
 def fade(lateness: NDArray[np.int32], row: Index) -> None:
@@ -154,10 +183,11 @@ def _pass(state: MediaState, row: Index, tick: int, ticks: int, *, keep: bool) -
         lateness[now, bin_[now]] += (_PACKET * (at + 1 - noted)[now]).astype(np.int32)
         noted[now] = at[now] + 1
         fade(lateness, now)
-        aim, middle = weigh(lateness[now[:, None], (depth[now, None] + _OFFSETS) % BINS])
+        aim, middle, beyond = weigh(_unrolled(lateness, now, depth[now]))
         owing = _owed(aim, held[now]) != 0
         if keep:
             state.margin[row[now]] = (aim - middle).clip(FRAME_SLOTS, MAX_DELAY)
+            state.bounded[row[now]] = _is_bounded(beyond)
         elif owing.any():
             return int(at[now][owing].min())
     if keep:

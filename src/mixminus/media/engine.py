@@ -133,10 +133,7 @@ class Engine:
             late: this is done so long after ``now_ns`` that ``packets`` say nothing of how even the network is.
         """
         self._tick += 1
-        known = self._state.lateness.copy() if late else None
-        self._receive(now_ns, packets)
-        if known is not None:
-            self._state.lateness[:] = known
+        self._receive(now_ns, packets, late=late)
         self._leave_out(now_ns)
         self._plan_hearing()
         row, pcm = self._hear(now_ns)
@@ -269,7 +266,7 @@ class Engine:
         """RTCP packets to send, since the last call."""
         return self._reports.datagrams()
 
-    def _receive(self, now_ns: int, packets: PacketBatch) -> None:
+    def _receive(self, now_ns: int, packets: PacketBatch, *, late: bool) -> None:
         count = packets.count
         if count:
             data = packets.data[:count]
@@ -282,7 +279,7 @@ class Engine:
             arrivals, malformed = ingest.sort_out(self._state, headers, row)
             self._malformed += malformed
             self._strangers += int(np.count_nonzero(headers.valid & (row < 0)))
-            ingest.push(self._state, arrivals, data, self._tick)
+            ingest.push(self._state, arrivals, data, self._tick, on_time=not late)
             self._tell(self._readers.receive(arrivals, data, self._tick), now_ns)
             if not arrivals.audio.all():
                 self._comfort.receive(arrivals, data)

@@ -88,8 +88,11 @@ def sort_out(state: MediaState, headers: HeaderBatch, row: Index) -> tuple[Arriv
     return arrivals, malformed
 
 
-def push(state: MediaState, arrivals: Arrivals, data: NDArray[np.uint8], tick: int) -> None:
-    """Put the payloads ((P, N) uint8 ``data``) into the jitter slots of their rows."""
+def push(state: MediaState, arrivals: Arrivals, data: NDArray[np.uint8], tick: int, *, on_time: bool = True) -> None:
+    """Put the payloads ((P, N) uint8 ``data``) into the jitter slots of their rows.
+
+    Where ``tick`` is not taken ``on_time``, its packets say nothing of how even the network is.
+    """
     for wave in _waves(arrivals.row):
         batch = arrivals if wave is None else arrivals.pick(wave)
         state.received[batch.row] += 1
@@ -98,7 +101,7 @@ def push(state: MediaState, arrivals: Arrivals, data: NDArray[np.uint8], tick: i
             _note_others(state, batch.pick(np.flatnonzero(~batch.audio)))
             batch = batch.pick(np.flatnonzero(batch.audio))
         if batch.row.size:
-            _push_audio(state, batch, data, tick)
+            _push_audio(state, batch, data, tick if on_time else None)
 
 
 def _waves(row: Index) -> list[Index | None]:
@@ -144,7 +147,8 @@ def _count_sequence(state: MediaState, row: Index, sequence: NDArray[np.uint16],
     state.sequence[row] = sequence
 
 
-def _push_audio(state: MediaState, batch: Arrivals, data: NDArray[np.uint8], tick: int) -> None:
+def _push_audio(state: MediaState, batch: Arrivals, data: NDArray[np.uint8], noted_at: int | None) -> None:
+    """``noted_at``: the tick against which it is noted how late packets are, if it is."""
     row = batch.row
     count = (batch.size // SLOT).astype(np.int64)
     step = (batch.sequence - state.sequence[row]).view(np.int16)
@@ -163,16 +167,18 @@ def _push_audio(state: MediaState, batch: Arrivals, data: NDArray[np.uint8], tic
     )
     if regular.all():
         state.expected[row] += 1
-        depth.note(state, row, FRAME_SLOTS * tick - slot)
+        if noted_at is not None:
+            depth.note(state, row, FRAME_SLOTS * noted_at - slot)
         _advance(state, row, batch, slot, count)
         _store(state, batch, slot, count, data)
         return
     straight = np.flatnonzero(regular)
     state.expected[row[straight]] += 1
-    depth.note(state, row[straight], FRAME_SLOTS * tick - slot[straight])
+    if noted_at is not None:
+        depth.note(state, row[straight], FRAME_SLOTS * noted_at - slot[straight])
     _advance(state, row[straight], batch.pick(straight), slot[straight], count[straight])
     other = np.flatnonzero(~regular)
-    slot[other], keep = _place(state, batch.pick(other), slot[other], count[other], step[other], ahead[other], tick)
+    slot[other], keep = _place(state, batch.pick(other), slot[other], count[other], step[other], ahead[other], noted_at)
     regular[other] = keep
     kept = np.flatnonzero(regular)
     _store(state, batch.pick(kept), slot[kept], count[kept], data)
@@ -193,7 +199,7 @@ def _place(
     count: Slots,
     step: NDArray[np.int16],
     ahead: Slots,
-    tick: int,
+    noted_at: int | None,
 ) -> tuple[Slots, Flags]:
     """Find the slot of packets that are not simply the next one: first, lost before, late, twice, restarted.
 
@@ -211,8 +217,11 @@ def _place(
 
     idle = newest & ((gap > 0) | (play - end > OVERFULL)) & (play - end >= _RESTART_AFTER)
     idle &= (slot < play) | (slot > play + MAX_DELAY)
-    play = np.where(idle, slot - margin, np.where(newest & (slot < play), slot, play))
-    late = ~newest & ~twice & (slot + count <= play)
+    behind = newest & ~idle & (slot < play)
+    given_up = behind & ~fresh & state.bounded[row] & (play - state.good[row] <= MAX_DELAY)
+    state.stamp[row[idle & (slot - margin < end)]] = NEVER  # what was played already is not played again
+    play = np.where(idle, slot - margin, np.where(behind & ~given_up, slot, play))
+    late = (~newest | given_up) & ~twice & (slot + count <= play)
     state.late[row] += late
     state.duplicate[row] += twice
 
@@ -221,8 +230,9 @@ def _place(
     state.dropped[row] += np.where(over, (slot + count - MAX_DELAY - play + count - 1) // count, 0)
     state.play[row] = np.where(over, slot + count - MAX_DELAY, play)
     depth.forget(state, row[fresh | idle | over])
-    noted = np.flatnonzero(~twice)
-    depth.note_any(state, row[noted], (FRAME_SLOTS * tick - slot)[noted], tick)
+    if noted_at is not None:
+        noted = np.flatnonzero(~twice)
+        depth.note_any(state, row[noted], (FRAME_SLOTS * noted_at - slot)[noted], noted_at)
 
     forward = newest | (step > 0)
     restart = newest & (fresh | (step <= 0) | (step > _RESEQUENCED))

@@ -23,9 +23,11 @@ Index = NDArray[np.intp]
 Slots = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Pcm = NDArray[np.int16]
+Payload = NDArray[np.uint8]
+Likeness = NDArray[np.float32]
 
 MEMORY: Final = TAIL // FRAME
-"""Ticks after a gap or joint for which what was played is still needed, should another come."""
+"""Ticks after a gap for which what was made up is still needed, should another come."""
 MOST_JOINTS: Final = 32
 """Rows of whose sound time is taken out, or put in, in one tick at most."""
 MOST_SLOTS: Final = 4
@@ -71,7 +73,7 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     state.good[leg] = first[straight] + 1
     state.play[leg] = first[straight] + FRAME_SLOTS
     straight = straight[heard[straight]]
-    pcm = _straight(state, row[straight], first[straight], place[straight])
+    pcm = _straight(state, row[straight], first[straight])
     if straight.size == row.size:
         return row, pcm
     of = np.flatnonzero(troubled)
@@ -92,33 +94,57 @@ def leave_out(state: MediaState, ticks: int) -> None:
 
 
 def _due(state: MediaState, row: Index, tick: int) -> Flags:
-    """Rows whose turn it is that something of what is owed be paid, at most MOST_JOINTS."""
-    owed, turn = state.owed[row], row + tick
-    due: Flags = (owed >= _SHORTEST) & (turn % _PACE[_urgency(owed)] == 0)
-    due |= (owed < 0) & (turn % 2 == 0)
-    due |= (state.held[row] > 0) & ~state.speaking[row] & (turn % _SETTLING_PACE == 0)
+    """Rows whose turn it is that something of what is owed be paid, at most MOST_JOINTS.
+
+    Of those that were loud just now, only the ones whose patience is over: of the others nothing would come.
+    """
+    owing = np.flatnonzero((state.owed[row] != 0) | (state.held[row] > 0))
+    leg = row[owing]
+    owed, turn, silent = state.owed[leg], leg + tick, ~state.speaking[leg]
+    now: Flags = (owed >= _SHORTEST) & (turn % _PACE[_urgency(owed)] == 0)
+    now |= (owed < 0) & (turn % 2 == 0)
+    now &= (state.quiet[leg] > 0) | (_asked(owed, turn) <= 1)
+    now |= (state.held[leg] > 0) & silent & (turn % _SETTLING_PACE == 0)
+    due = np.zeros(row.size, np.bool_)
+    due[owing[now]] = True
     return depth.in_turn(due, MOST_JOINTS, tick)
 
 
-def _straight(state: MediaState, row: Index, first: Slots, place: Index) -> Pcm:
-    """(A, 160) the slots at ``place`` ((A, 2)), of which ``first`` is the first, after what rows hold of the last."""
-    pcm = _decode(state, row, place)
-    holding = np.flatnonzero(state.held[row])
-    if holding.size:
-        leg, before = row[holding], first[holding] - 1
-        there = leg * SLOTS + before % SLOTS
-        last = _decode(state, leg, there[:, None])
-        last[state.stamp.reshape(-1)[there] != before] = 0
-        begin = SLOT - state.held[leg, None]
-        pcm[holding] = np.take_along_axis(
-            np.concatenate((last, pcm[holding]), axis=1), begin + np.arange(FRAME), axis=1
-        )
+def _straight(state: MediaState, row: Index, first: Slots) -> Pcm:
+    """(A, 160) the slots from ``first`` on, after what rows hold of the last."""
+    held = state.held[row]
+    pcm = _expand(state, row, _window(state, row, first * SLOT - held))
+    holding = np.flatnonzero(held)
+    before = first[holding] - 1
+    gone = holding[state.stamp[row[holding], before % SLOTS] != before]
+    for leg in gone:
+        pcm[leg, : held[leg]] = 0
     return pcm
+
+
+def _window(state: MediaState, row: Index, begin: Slots) -> Payload:
+    """(A, 160) bytes of the ring, from byte ``begin`` of the stream on, wherever in a slot that is."""
+    ring = state.ring.reshape(-1)
+    size = SLOTS * SLOT
+    at = begin % size
+    views = np.ndarray((ring.size - FRAME + 1,), f"V{FRAME}", ring, strides=(1,))
+    cut = np.flatnonzero(at > size - FRAME)
+    place = row * size + at
+    place[cut] = 0
+    window: Payload = views[place].view(np.uint8).reshape(-1, FRAME)
+    if cut.size:
+        window[cut] = ring[row[cut, None] * size + (at[cut, None] + np.arange(FRAME)) % size]
+    return window
 
 
 def _decode(state: MediaState, row: Index, place: Index) -> Pcm:
     """(A, N) places of the ring → (A, 80 N) samples, each in its leg's law."""
     payload = state.ring.reshape(-1, SLOT).take(place, axis=0).reshape(-1, place.shape[1] * SLOT)
+    return _expand(state, row, payload)
+
+
+def _expand(state: MediaState, row: Index, payload: Payload) -> Pcm:
+    """Samples of payloads, each in its leg's law."""
     alaw = state.law[row] == g711.PCMA
     if not alaw.any():
         return g711.decode(g711.PCMU, payload)
@@ -151,13 +177,13 @@ def _tend(
         if of.size:
             fakes[of] |= _take(state, row[of], tail, work, of)
     begin = GIVEN + MOST_SLOTS * SLOT - (state.held[row] + takes * SLOT)
-    work, begin, joined = _scale(state, row, work, begin, cut & ~fakes, add & ~fakes, tick)
+    work, begin = _scale(state, row, work, begin, cut & ~fakes, add & ~fakes, tick)
     columns = begin[:, None] + np.arange(FRAME)
     pcm = np.take_along_axis(work, columns, axis=1)
     state.held[row] = work.shape[1] - FRAME - begin
     state.tail[row], state.given[row] = tail, work[:, -GIVEN:]
     state.tail_at[row] = tick
-    state.tended_at[row[fakes | joined]] = tick
+    state.tended_at[row[fakes]] = tick
     return row, pcm
 
 
@@ -265,31 +291,32 @@ def _urgency(owed: Slots) -> Index:
     return (owed >= _MUCH).astype(np.intp) + (owed >= _TOO_MUCH)
 
 
-def _alike(state: MediaState, row: Index, work: Pcm, tick: int) -> NDArray[np.float32]:
+def _asked(owed: Slots, turn: Index) -> Likeness:
+    """Likeness asked of a joint in the midst of a loud sound, (A,); beyond 1, a better moment is waited for."""
+    urgency = np.where(owed < 0, 1, _urgency(owed))
+    asked = np.where(turn % _PATIENCE[urgency] == 0, _ALIKE[urgency], np.float32(2))
+    return np.where(turn % _FORCED[urgency] == 0, np.float32(-1), asked).astype(np.float32)
+
+
+def _alike(state: MediaState, row: Index, work: Pcm, tick: int) -> Likeness:
     """Likeness asked of a joint: in pauses, and in what is soft in speech, little; elsewhere that is waited for."""
-    owed = np.abs(state.owed[row])
-    urgency = np.where(state.owed[row] < 0, 1, _urgency(owed))
     sound = work[:, -2 * FRAME :].astype(np.float32)
     soft = np.einsum("as,as->a", sound, sound) < SPEECH_RMS**2 * sound.shape[1]
-    turn = row + tick
-    loud = np.where(turn % _PATIENCE[urgency] == 0, _ALIKE[urgency], np.float32(2))
-    loud = np.where(turn % _FORCED[urgency] == 0, np.float32(-1), loud)
-    return np.where(soft, _ALIKE[-1], loud).astype(np.float32)
+    return np.where(soft, _ALIKE[-1], _asked(state.owed[row], row + tick)).astype(np.float32)
 
 
 def _scale(
     state: MediaState, row: Index, work: Pcm, begin: Index, cut: Flags, add: Flags, tick: int
-) -> tuple[Pcm, Index, Flags]:
-    """Pay what can be paid of what is owed; also tells the rows, (A,), whose sound has a joint by it."""
+) -> tuple[Pcm, Index]:
+    """Pay what can be paid of what is owed."""
     alike = _alike(state, row, work, tick)
-    joined = np.zeros(row.size, np.bool_)
     if (of := np.flatnonzero(cut)).size:
         done = timescale.shorten(work[of], begin[of], RATE, state.owed[row[of]], alike[of])
-        work[of], begin[of], joined[of] = done.sound, begin[of] + done.by, done.by != 0
+        work[of], begin[of] = done.sound, begin[of] + done.by
         state.owed[row[of]] -= done.by
     if (of := np.flatnonzero(add)).size:
         done = timescale.lengthen(work[of], begin[of], RATE, None, alike[of])
-        work[of], begin[of], joined[of] = done.sound, begin[of] - done.by, done.by != 0
+        work[of], begin[of] = done.sound, begin[of] - done.by
         held = work.shape[1] - FRAME - begin[of]
         state.owed[row[of]] = np.minimum(state.owed[row[of]] + held // SLOT * SLOT, 0)
     held = work.shape[1] - FRAME - begin
@@ -297,6 +324,6 @@ def _scale(
     if (of := np.flatnonzero(little)).size:
         sound = work[of, -FRAME:].astype(np.float32)
         of = of[np.einsum("as,as->a", sound, sound) < SPEECH_RMS**2 * FRAME]
-        work[of], begin[of], joined[of] = timescale.skip(work[of], begin[of], held[of]), begin[of] + held[of], True
+        work[of], begin[of] = timescale.skip(work[of], begin[of], held[of]), begin[of] + held[of]
         state.owed[row[of]] = 0
-    return work, begin, joined
+    return work, begin

@@ -21,7 +21,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Pcm = NDArray[np.int16]
@@ -43,6 +42,8 @@ _LEAD_MS: Final = 5
 """What is compared begins so much before the joint..."""
 _WINDOW_MS: Final = 15
 """... and is so long."""
+_LONGER: Final = 0.03
+"""Likeness that the longest lag may lack, and the shortest would win: of several periods rather the most."""
 _COARSE: Final = 8000
 """Hz: the rate at which lags are sought first, all of them."""
 
@@ -109,7 +110,7 @@ def best_lag(sound: Pcm, begin: Index, rate: int, way: int, most: Index) -> tupl
     lags = np.arange(round(_COARSE * SHORTEST_MS / 1000), _COARSE * LONGEST_MS // 1000 + 1)
     score = _likeness(_thin(here, factor), _thin(there, factor), lags, way)
     score[lags * factor > np.maximum(most, lags[0] * factor)[:, None]] = -1
-    at = np.argmax(score, axis=1)
+    at = np.argmax(score + np.float32(_LONGER) * (lags / lags[-1]).astype(np.float32), axis=1)
     lag, likeness = lags[at], np.take_along_axis(score, at[:, None], axis=1)[:, 0]
     if factor > 1:
         lag, likeness = _refine(here, there, lag * factor, factor, way, np.minimum(most, longest))
@@ -143,12 +144,21 @@ def _likeness(here: Floats, there: Floats, lags: Index, way: int) -> Floats:
     longest = there.shape[1] - window
     begins = lags if way > 0 else longest - lags[::-1]
     near = there[:, begins[0] : begins[-1] + window]
-    cross = np.matmul(sliding_window_view(near, window, axis=1), here[:, :, None])[:, :, 0]
+    cross = _correlate(near, here)
     power = np.cumsum(np.pad(near.astype(np.float64) ** 2, ((0, 0), (1, 0))), axis=1)
     energy = power[:, window:] - power[:, :-window]
     own = np.einsum("as,as->a", here, here)
     score: Floats = (cross / np.sqrt(np.maximum(energy * own[:, None], 1.0))).astype(np.float32)
     return score if way > 0 else score[:, ::-1]
+
+
+def _correlate(long: Floats, short: Floats) -> NDArray[np.float64]:
+    """(A, L - W + 1) products of ``short`` ((A, W)) and each piece of ``long`` ((A, L)) of its length."""
+    length = long.shape[1]
+    size = 1 << (length - 1).bit_length()
+    found = np.fft.rfft(long.astype(np.float64), size) * np.conj(np.fft.rfft(short.astype(np.float64), size))
+    products: NDArray[np.float64] = np.fft.irfft(found, size)[:, : length - short.shape[1] + 1]
+    return products
 
 
 def _refine(here: Floats, there: Floats, lag: Index, factor: int, way: int, most: Index) -> tuple[Index, Floats]:
@@ -169,11 +179,15 @@ def _refine(here: Floats, there: Floats, lag: Index, factor: int, way: int, most
 def _join(sound: Pcm, begin: Index, jump: Index, likeness: Floats) -> Pcm:
     """Cross over, from column ``begin`` on and for as long as ``jump``, to what is ``jump`` columns further on."""
     size = sound.shape[1]
-    length = np.abs(jump)[:, None]
-    after = np.arange(size) - begin[:, None] - jump[:, None]
-    rise = (0.5 - 0.5 * np.cos(np.pi * ((after + 0.5) / length).clip(0, 1))).astype(np.float32)
-    old = np.take_along_axis(sound, (np.arange(size) - jump[:, None]).clip(0, size - 1), axis=1)
+    length = np.abs(jump)
+    first = begin + jump
+    earlier = np.take_along_axis(sound, (np.arange(size) - jump[:, None]).clip(0, size - 1), axis=1)
+    joined = np.where(np.arange(size) < first[:, None], earlier, sound)
+    step = np.arange(length.max())
+    column = (first[:, None] + step).clip(0, size - 1)
+    rise = (0.5 - 0.5 * np.cos(np.pi * ((step + 0.5) / length[:, None]).clip(0, 1))).astype(np.float32)
     level = 1 - 2 * rise * (1 - rise) * (1 - likeness.clip(0, 1)[:, None])
-    crossed = (old * (1 - rise) + sound * rise) / np.sqrt(level)
-    joined: Pcm = np.rint(crossed).clip(-32768, 32767).astype(np.int16)
+    old, new = np.take_along_axis(earlier, column, axis=1), np.take_along_axis(sound, column, axis=1)
+    crossed = np.rint((old * (1 - rise) + new * rise) / np.sqrt(level)).clip(-32768, 32767)
+    np.put_along_axis(joined, column, crossed.astype(np.int16), axis=1)
     return joined
