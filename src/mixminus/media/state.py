@@ -73,6 +73,7 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "lateness": ((BINS,), np.int32, 0),
     "unsteady": ((), np.bool_, 0),
     "owed": ((), np.int64, 0),
+    "bounded": ((), np.bool_, 0),
     "held": ((), np.int32, 0),
     "given": ((GIVEN,), np.int16, 0),
     "quiet_from": ((), np.int64, NEVER),
@@ -192,6 +193,8 @@ class MediaState:
     """Packets came unevenly, or it begins: the depth is to be looked at soon."""
     owed: NDArray[np.int64]
     """Samples that the buffer holds too much, negative: too few."""
+    bounded: NDArray[np.bool_]
+    """The deepest buffer there may be loses some packets: what is later is given up, and not waited for."""
     held: NDArray[np.int32]
     """Samples that were taken from the slots, and not yet given away."""
     given: NDArray[np.int16]
