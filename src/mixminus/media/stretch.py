@@ -25,7 +25,7 @@ Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-MOST_SAMPLES: Final = 1 << 22
+MOST_SAMPLES: Final = 1 << 23
 """Of all streams together in one stretch: a matter of memory."""
 PIECE: Final = 1 << 16
 """Samples worked on at a time: what stays in the cache."""

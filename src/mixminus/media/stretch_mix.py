@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
-from mixminus.media.layout import LAWS, Layout
+from mixminus.media.layout import LAWS, Layout, lay_out
 from mixminus.media.limiter import MOST, Limiter
-from mixminus.media.matrix import Index
+from mixminus.media.matrix import Index, Plan
 from mixminus.media.state import FRAME
 
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+Bounds = NDArray[np.float64]
+Rows: TypeAlias = Index | slice
+"""What rows of an array are meant: a slice wherever they are evenly spaced, for then nothing need be copied."""
 
 PIECE: Final = 1 << 16
 """Samples of all mixes worked on at a time."""
 TOGETHER: Final = 12
 """Mixes from which a part is full; one that comes of a large room may have many more."""
+_WRAP: Final = 1 << 16
+"""What a sum in 16 bits is wrong by, if it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,68 +57,114 @@ class _Part:
 
     begin: int
     sums: int
-    crowds: list[Index]
-    ranks: list[Index]
-    own_sum: Index
-    own: Index
-    encode: list[tuple[int, Index, Index]]
+    crowds: list[Rows]
+    ranks: list[tuple[slice, Rows]]
+    """Sums of at least so many sources, and the source that is then added to each."""
+    less: list[tuple[int, slice, Rows]]
+    """Sum, mixes that are it less an own sound, and whose sound that is."""
+    encode: list[tuple[int, Rows, Rows]]
     """Law, mixes to encode in it, and rows of the payload they go to."""
     number: Index
     """(U + O,) of its mixes in the layout."""
 
 
-def mix(
-    layout: Layout, source: Sources, capacity: int, limiter: Limiter, loudest: NDArray[np.float64]
-) -> tuple[Pcm, Bytes]:
-    """``loudest``: (buses,) what no sample of each can be beyond, with all of its sources at their peaks.
+class _Doubt(NamedTuple):
+    """Mixes that might not fit into 16 bits. One that does not comes out wrong by 65536, and so beyond ``limit``."""
 
-    Returns: every sum, (sums, K * S); and the payloads (Q, K * S), numbered as in the layout.
-    """
-    size = source.sound.shape[1]
-    place = np.zeros(capacity, np.intp)
-    place[source.row] = np.arange(source.row.size)
-    sums = np.empty((layout.sums, size), np.int16)
-    payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
-    for at, law in enumerate(LAWS):
-        payload[at] = g711.SILENCE[law]
-    fits = np.zeros(layout.sums, np.bool_)
-    fits[layout.place[layout.place >= 0]] = loudest[layout.place >= 0] <= MOST
-    for part in _parts(layout, place):
-        quiet = bool(fits[part.begin : part.begin + part.sums].all()) and not limiter.turns_down(part.number)
-        width = max(1, PIECE // part.number.size // FRAME) * FRAME
-        for begin in range(0, size, width):
-            columns = slice(begin, begin + width)
-            frame = source.sound[:, columns]
-            mixes = np.empty((part.number.size, frame.shape[1]), np.int16)
-            if quiet:
-                _mix(part, frame, mixes)
-            else:
-                total = np.empty(mixes.shape, np.int32)
-                _mix(part, frame, total)
-                limiter.finish_ticks(total, part.number, mixes)
-            sums[part.begin : part.begin + part.sums, columns] = mixes[: part.sums]
-            for law, needed, row in part.encode:
-                payload[row, columns] = g711.encode(law, _rows(mixes, needed))
-    limiter.settle()
-    return sums, payload
+    mixes: Rows
+    limit: float
 
 
-def _rows(mixes: Pcm, needed: Index) -> Pcm:
-    first, end = int(needed[0]), int(needed[-1]) + 1
-    return mixes[first:end] if end - first == needed.size else mixes.take(needed, axis=0)
+def bounds(layout: Layout, loudest: Bounds, peak: Bounds) -> Bounds:
+    """(mixes,) what no sample of each can be beyond, given that of each bus, (buses,), and of each row, (R,)."""
+    most = np.empty(layout.mixes)
+    sounding = np.flatnonzero(layout.place >= 0)
+    most[layout.place[sounding]] = loudest[sounding]
+    most[layout.sums :] = most[layout.own_sum] - peak[layout.own_row]
+    return most
+
+
+class StretchMixer:
+    """What was arranged for one stretch serves the next, as long as the same rows sound."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self._arranged: tuple[Plan, Index, Index, Flags] | None = None
+        self._layout: Layout
+        self._parts: list[_Part]
+
+    def arrange(self, plan: Plan, leg: Index, law: NDArray[np.uint8], row: Index, sounding: Flags) -> Layout:
+        """How rows ``sounding`` (R,), all of them among the sources ``row`` (N,), are mixed for legs.
+
+        ``leg``, ``law``: (L,) their rows and laws; new arrays whenever they are others.
+        """
+        last = self._arranged
+        known = last is not None and last[0] is plan and last[1] is leg
+        if last is None or not known or not (np.array_equal(last[2], row) and np.array_equal(last[3], sounding)):
+            place = np.zeros(sounding.size, np.intp)
+            place[row] = np.arange(row.size)
+            self._layout = lay_out(plan, sounding, leg, law)
+            self._parts = list(_parts(self._layout, place))
+            self._arranged = (plan, leg, row, sounding)
+        self._limiter.follow(plan, self._layout)
+        return self._layout
+
+    def run(self, sound: Pcm, most: Bounds) -> tuple[Pcm, Bytes]:
+        """``sound`` (N, K * S) of the sources, ``most`` (mixes,) what :func:`bounds` says.
+
+        Returns: every sum, (sums, K * S); and the payloads (Q, K * S), numbered as in the layout.
+        """
+        layout, size = self._layout, sound.shape[1]
+        sums = np.empty((layout.sums, size), np.int16)
+        payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
+        for at, law in enumerate(LAWS):
+            payload[at] = g711.SILENCE[law]
+        for part in self._parts:
+            doubt = None if self._limiter.turns_down(part.number) else _doubt(most[part.number])
+            width = max(1, PIECE // part.number.size // FRAME) * FRAME
+            for begin in range(0, size, width):
+                columns = slice(begin, begin + width)
+                mixes = self._mixed(part, sound[:, columns], doubt)
+                sums[part.begin : part.begin + part.sums, columns] = mixes[: part.sums]
+                for law, needed, row in part.encode:
+                    payload[row, columns] = g711.encode(law, mixes[needed])
+        self._limiter.settle()
+        return sums, payload
+
+    def _mixed(self, part: _Part, frame: Pcm, doubt: _Doubt | None) -> Pcm:
+        """(U + O, W) of ``frame`` (N, W). ``doubt``: ``None`` if 16 bits will not do."""
+        mixes = np.empty((part.number.size, frame.shape[1]), np.int16)
+        if doubt is not None:
+            _mix(part, frame, mixes)
+            doubtful = mixes[doubt.mixes]
+            if not doubtful.size or (doubtful.max() < doubt.limit and doubtful.min() > -doubt.limit):
+                return mixes
+        total = np.empty(mixes.shape, np.int32)
+        _mix(part, frame, total)
+        self._limiter.finish_ticks(total, part.number, mixes)
+        return mixes
+
+
+def _doubt(most: Bounds) -> _Doubt | None:
+    """Of mixes of which no sample can be beyond ``most`` (N,); ``None``: they have to be made with more bits."""
+    beyond = np.flatnonzero(most > MOST)
+    if not beyond.size:
+        return _Doubt(slice(0), _WRAP)
+    limit = _WRAP - float(most[beyond].max())
+    return _Doubt(_rows(beyond), limit) if limit > 0 else None
 
 
 def _mix(part: _Part, frame: Pcm, total: NDArray[Any]) -> None:
-    """Fill ``total`` (U + O, W) with samples of its own type; in 16 bits, all that is needed must fit."""
+    """Fill ``total`` (U + O, W) with samples of its own type, modulo what that can hold."""
     for at, rows in enumerate(part.crowds):
         np.sum(frame[rows], axis=0, dtype=total.dtype, out=total[at])
-    base = len(part.crowds)
-    for rank, rows in enumerate(part.ranks):
+    for rank, (sums, rows) in enumerate(part.ranks):
         if rank == 0:
-            total[base : base + rows.size] = frame[rows]
+            total[sums] = frame[rows]
         else:
-            total[base : base + rows.size] += frame[rows]
-    np.subtract(total[part.own_sum], frame[part.own], out=total[part.sums :])
+            total[sums] += frame[rows]
+    for at, mixes, rows in part.less:
+        np.subtract(total[at], frame[rows], out=total[mixes])
 
 
 def _parts(layout: Layout, place: Index) -> Iterator[_Part]:
@@ -121,34 +173,48 @@ def _parts(layout: Layout, place: Index) -> Iterator[_Part]:
         return
     weight = 1 + np.bincount(layout.own_sum, minlength=layout.sums)
     part_of_sum = (np.cumsum(weight) - weight) // TOGETHER
-    _, first = np.unique(part_of_sum, return_index=True)
-    begin = [*first.tolist(), layout.sums]
-    part_of_own = np.searchsorted(first, layout.own_sum, "right") - 1
-    own = _split(part_of_own, first.size)
-    local = np.arange(layout.mixes)
-    for at, mine in enumerate(own):
-        local[begin[at] : begin[at + 1]] -= begin[at]
-        local[layout.sums + mine] = begin[at + 1] - begin[at] + np.arange(mine.size)
-    part_of_mix = np.concatenate((np.repeat(np.arange(first.size), np.diff(begin)), part_of_own))
-    encode = _encoding(layout, part_of_mix, local, first.size)
-    for at, mine in enumerate(own):
-        low, high = begin[at], begin[at + 1]
-        crowds = [place[rows] for rows in layout.crowds[low:high]]
+    begin = [*np.unique(part_of_sum, return_index=True)[1].tolist(), layout.sums]
+    own = _split(layout.own_sum, layout.sums)
+    number = [
+        np.concatenate((np.arange(low, high), *(layout.sums + mine for mine in own[low:high])))
+        for low, high in pairwise(begin)
+    ]
+    encode = _encoding(layout, number)
+    for at, (low, high) in enumerate(pairwise(begin)):
+        crowds = [_rows(place[rows]) for rows in layout.crowds[low:high]]
         skip, end = max(0, low - len(layout.crowds)), max(0, high - len(layout.crowds))
-        ranks = [place[rows[skip:end]] for rows in layout.ranks if skip < min(end, rows.size)]
-        less = layout.own_sum[mine] - low
-        number = np.concatenate((np.arange(low, high), layout.sums + mine))
-        yield _Part(low, high - low, crowds, ranks, less, place[layout.own_row[mine]], encode[at], number)
+        ranks = [
+            (slice(len(crowds), len(crowds) + min(end, rows.size) - skip), _rows(place[rows[skip:end]]))
+            for rows in layout.ranks
+            if skip < min(end, rows.size)
+        ]
+        less = [
+            (sum_ - low, mixes, _rows(place[layout.own_row[mine]]))
+            for sum_, mine, mixes in zip(
+                range(low, high), own[low:high], _in_turn(high - low, own[low:high]), strict=True
+            )
+            if mine.size
+        ]
+        yield _Part(low, high - low, crowds, ranks, less, encode[at], number[at])
 
 
-def _encoding(layout: Layout, part_of_mix: Index, local: Index, parts: int) -> list[list[tuple[int, Index, Index]]]:
-    """For each part what it encodes."""
-    found: list[list[tuple[int, Index, Index]]] = [[] for _ in range(parts)]
+def _in_turn(begin: int, parts: list[Index]) -> list[slice]:
+    """Where these lie when they follow each other from ``begin`` on."""
+    ends = (begin + np.cumsum([part.size for part in parts])).tolist()
+    return [slice(first, end) for first, end in pairwise([begin, *ends])]
+
+
+def _encoding(layout: Layout, number: list[Index]) -> list[list[tuple[int, Rows, Rows]]]:
+    """For each part, whose mixes are ``number``, what it encodes."""
+    part, local = np.empty(layout.mixes, np.intp), np.empty(layout.mixes, np.intp)
+    for at, mixes in enumerate(number):
+        part[mixes], local[mixes] = at, np.arange(mixes.size)
+    found: list[list[tuple[int, Rows, Rows]]] = [[] for _ in number]
     done = len(LAWS)
     for law, needed in layout.encode:
-        for part, mine in enumerate(_split(part_of_mix[needed], parts)):
+        for at, mine in enumerate(_split(part[needed], len(number))):
             if mine.size:
-                found[part].append((law, local[needed[mine]], done + mine))
+                found[at].append((law, _rows(local[needed[mine]]), _rows(done + mine)))
         done += needed.size
     return found
 
@@ -157,3 +223,11 @@ def _split(part: Index, parts: int) -> list[Index]:
     """For each part, in order, where ``part`` names it."""
     order = np.argsort(part, kind="stable")
     return np.split(order, np.searchsorted(part[order], np.arange(1, parts)))
+
+
+def _rows(index: Index) -> Rows:
+    """The same rows, as a slice if that can be."""
+    first, step = int(index[0]), int(index[1] - index[0]) if index.size > 1 else 1
+    if step > 0 and (np.diff(index) == step).all():
+        return slice(first, first + step * index.size, step)
+    return index

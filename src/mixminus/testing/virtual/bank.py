@@ -20,7 +20,7 @@ from mixminus.testing.virtual.steady import MOST_TICKS, Steady, Voice
 from mixminus.testing.virtual.tape import LAWS, Codes, Tape
 
 _FIRST_PORT = 40000
-MOST_FRAMES = 26000
+MOST_FRAMES = 40_000
 """Of all phones together in one stretch."""
 FEW_TICKS = 16
 """Tried at least, however often something has come between lately."""
@@ -297,7 +297,7 @@ class Bank:
         sound = steady.sound(ticks)
         sent = engine.many_ticks(first_ns, steady.packets(sound), sound, ticks)
         done = 0 if sent is None else sent.ticks
-        self._hope = min(MOST_TICKS, max(FEW_TICKS, 2 * done))
+        self._hope = MOST_TICKS if done == ticks else max(FEW_TICKS, 2 * done)
         if sent is None:
             return 0
         self._alone = done < ticks  # what came between comes next
