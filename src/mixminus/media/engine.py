@@ -19,7 +19,7 @@ from mixminus.media.dtmf import KeyReaders, Press
 from mixminus.media.inband import InbandKeys
 from mixminus.media.layout import LAWS, lay_out
 from mixminus.media.limiter import MOST, Limiter
-from mixminus.media.matrix import build_plan
+from mixminus.media.matrix import Index, build_plan
 from mixminus.media.mix import Mixer
 from mixminus.media.offset import Offsets
 from mixminus.media.packetise import Packetiser
@@ -27,7 +27,7 @@ from mixminus.media.prompt import LoadPrompt, LoadWide, Players
 from mixminus.media.reports import Datagram, Reports
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
 from mixminus.media.streams import Run, on_this_thread
-from mixminus.media.stretch_mix import Sources
+from mixminus.media.stretch_mix import Sources, StretchMixer
 from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
 from mixminus.media.wideband import Receivers, Sound
 from mixminus.rtp.packet import parse_headers
@@ -83,6 +83,7 @@ class Engine:
         self._comfort = ComfortNoise(state)
         self._limiter = Limiter()
         self._mixer = Mixer(self._limiter, state.capacity)
+        self._stretches = StretchMixer(self._limiter)
         token = np.random.default_rng(seed).integers(1 << 62)
         self._reports = Reports(state, f"{token:016x}")
         self._control = Control(
@@ -204,7 +205,7 @@ class Engine:
         ticks = stretch.quiet_ticks(state, rows, judged.loud)
         if not ticks:
             return None
-        loudest = self._loudest(rows, judged.peak[:, :ticks].max(axis=1))
+        loudest, peak = self._loudest(rows, judged.peak[:, :ticks].max(axis=1))
         if self._limiter.turned_down or (loudest > MOST).any():
             ticks = stretch.alike_ticks(judged.active[:, :ticks])
         players = self._players.coming(ticks, sound[rows.size :])
@@ -217,9 +218,8 @@ class Engine:
         source.silence()
         sounding = np.zeros(state.capacity, np.bool_)
         sounding[source.row] = source.active.any(axis=1)
-        layout = lay_out(self._plan, sounding, self._packetiser.row, self._packetiser.law)
-        self._limiter.follow(self._plan, layout)
-        sums, payload = stretch_mix.mix(layout, source, state.capacity, self._limiter, loudest)
+        layout = self._stretches.arrange(self._plan, self._packetiser.row, self._packetiser.law, source.row, sounding)
+        sums, payload = self._stretches.run(source.sound, stretch_mix.bounds(layout, loudest, peak))
         stretch.count_speech(state, rows, judged.loud[:, :ticks])
         state.hangover[rows] = judged.hangover[:, ticks - 1]
         self._pass(heads, source, now_ns)
@@ -248,14 +248,17 @@ class Engine:
             playout.leave_out(self._state, ticks)
             self._packetiser.leave_out(ticks)
 
-    def _loudest(self, row: NDArray[np.intp], peak: NDArray[np.int32]) -> NDArray[np.float64]:
-        """(buses,) what no sample of a bus can be beyond: these sources (N,) and what is played, all at their peaks."""
+    def _loudest(self, row: Index, peak: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(buses,) what no sample of a bus can be beyond, these sources (N,) and what is played at their peaks; and all
+        peaks, (R,).
+        """
         peaks = np.zeros(self._state.capacity)
         peaks[row] = peak
         player, peak_played = self._players.peaks()
         peaks[player] = peak_played
         plan = self._plan
-        return np.asarray(np.bincount(plan.bus, peaks[plan.source], minlength=plan.buses), np.float64)
+        loudest = np.bincount(plan.bus, peaks[plan.source], minlength=plan.buses)
+        return np.asarray(loudest, np.float64), peaks
 
     def events(self) -> list[protocol.Event]:
         """What happened since the last call, in order."""
