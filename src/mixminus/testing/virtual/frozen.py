@@ -79,7 +79,7 @@ def freeze(world: World) -> bytes:
         end_ns=world.now_ns,
         log=world.log(),
     )
-    return zlib.compress(msgspec.msgpack.encode(frozen))
+    return zlib.compress(msgspec.msgpack.encode(frozen, enc_hook=_packed))
 
 
 def thaw(content: bytes) -> Frozen:
@@ -150,11 +150,11 @@ def told(method: Callable[Concatenate[Phone, P], R]) -> Callable[..., R]:
     return telling
 
 
-def packed(value: Any) -> Any:
-    """As a file keeps it: samples compressed."""
+def _packed(value: Any) -> Any:
+    """Samples as a file keeps them: compressed."""
     if isinstance(value, np.ndarray):
         return {"samples": base64.b64encode(zlib.compress(value.astype("<i2").tobytes())).decode()}
-    return value
+    raise TypeError(f"{type(value).__name__} cannot be told to a world")
 
 
 def _unpacked(value: Any) -> Any:

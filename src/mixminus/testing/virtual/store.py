@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool
 
 from mixminus.errors import StorageError
 from mixminus.store.db import Store, _Job, _Outcome, _Writer
@@ -28,8 +28,7 @@ class MemoryStore(Store):
         self._path = Path(":memory:")
         self._loop = asyncio.get_running_loop()
         self._on_outbox: list[Callable[[tuple[OutboxRow, ...]], None]] = []
-        self._engine = _engine()
-        self._connection = self._engine.connect()
+        self._connection = _engine().connect()
         self._connection.connection.driver_connection.deserialize(_template())  # type: ignore[union-attr]
         self._inline = _InlineWriter(self._connection)
         self._member_ids = range(0)
@@ -51,7 +50,6 @@ class MemoryStore(Store):
         if not self._closed:
             self._closed = True
             self._connection.close()
-            self._engine.dispose()
 
     async def _execute(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         if self._closed:
@@ -75,10 +73,12 @@ class _InlineWriter(_Writer):
         return self._commit(self._inline, [job])
 
 
+@functools.cache
 def _engine() -> sa.Engine:
+    """For all worlds of the process: each of its connections is a database of its own, statements are compiled once."""
     engine = sa.create_engine(
         "sqlite://",
-        poolclass=StaticPool,
+        poolclass=NullPool,
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,
     )
@@ -97,11 +97,9 @@ def _engine() -> sa.Engine:
 @functools.cache
 def _template() -> bytes:
     """A migrated, empty database."""
-    engine = _engine()
-    with engine.connect() as connection:
+    with _engine().connect() as connection:
         with connection.begin():
             migrate(connection, ":memory:")
         driver: Any = connection.connection.driver_connection
         content: bytes = driver.serialize()
-    engine.dispose()
     return content

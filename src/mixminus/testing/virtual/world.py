@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -24,7 +25,7 @@ from mixminus.testing.sink import CallbackSink, Received
 from mixminus.testing.sources import from_file
 from mixminus.testing.virtual.aio import AsyncWorld
 from mixminus.testing.virtual.apps import App, serve_app
-from mixminus.testing.virtual.frozen import Entry, Frozen, packed
+from mixminus.testing.virtual.frozen import Entry, Frozen
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.recordings import Recording, spans_of
@@ -220,8 +221,7 @@ class World:
 
     def note(self, do: str, name: str, action: str, given: dict[str, Any]) -> None:
         """Add to the journal what comes from outside."""
-        values = {key: packed(value) for key, value in given.items()}
-        self.journal.append(Entry(self.now_ns, do, name, action, values))
+        self.journal.append(Entry(self.now_ns, do, name, action, copy.deepcopy(given)))
 
     def _condition(self, what: str | Callable[[], object], count: int) -> Callable[[], bool]:
         if isinstance(what, str):
