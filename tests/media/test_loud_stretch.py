@@ -47,7 +47,7 @@ class Call:
             self.deliver(codes)
             most = ticks - self.tick
             rest = codes[:, self.tick * FRAME :]
-            sent = self.engine.many_ticks(self.tick * TICK_NS, self.batch, rest, most) if quick else None
+            sent = self.engine.many_ticks(self.tick * TICK_NS, self.batch, list(rest), most) if quick else None
             if sent is None:
                 out = self.engine.tick(self.tick * TICK_NS, self.batch)
                 for at in range(out.count):

@@ -51,7 +51,7 @@ class Hall(Studio):
         heads = PacketBatch(64)
         for peer, pcm in zip(peers, frames, strict=True):
             assert heads.append(peer.packet(pcm[:FRAME]), pack_address(peer.address), PORTS.index(peer.port))
-        sent = self.engine.many_ticks(self.now, heads, sound, most)
+        sent = self.engine.many_ticks(self.now, heads, list(sound), most)
         passed = 0 if sent is None else sent.ticks
         for peer, (sequence, timestamp) in zip(peers, before, strict=True):
             peer.sequence, peer.timestamp = sequence + passed, timestamp + passed * FRAME

@@ -155,11 +155,13 @@ class Engine:
             self._events += self._control.stop_play(self._state.names[player], now_ns)
         return self._packetiser.batch
 
-    def many_ticks(self, now_ns: int, packets: PacketBatch, sound: NDArray[np.uint8], most: int) -> stretch.Sent | None:
+    def many_ticks(
+        self, now_ns: int, packets: PacketBatch, sound: Sequence[NDArray[np.uint8]], most: int
+    ) -> stretch.Sent | None:
         """Up to ``most`` ticks in one pass, the first at ``now_ns``; None if the next must be taken by :meth:`tick`.
 
-        ``packets``: the next packet of every stream; ``sound``: (P, most * S) the payload of that and of the ones that
-        would follow. What is left of it is to be given again.
+        ``packets``: the next packet of every stream; ``sound``: the payload of that and of the ones that would follow,
+        (most * S,) each. What is left of it is to be given again.
         """
         state, tick = self._state, self._tick + 1
         restless = state.masks_changed or state.routes_changed or state.capacity != self._capacity
@@ -181,7 +183,7 @@ class Engine:
         most = min(stretch.most_ticks(state, heads.row, tick, most), self._players.ticks_left())
         return self._go(heads, most, now_ns) if most > 0 else None
 
-    def _heads(self, now_ns: int, packets: PacketBatch, sound: NDArray[np.uint8]) -> stretch.Heads | None:
+    def _heads(self, now_ns: int, packets: PacketBatch, sound: Sequence[NDArray[np.uint8]]) -> stretch.Heads | None:
         headers = parse_headers(packets.data[: packets.count], packets.length[: packets.count])
         row, latched = self._demux.find(packets, headers, now_ns)
         self._events += latched
@@ -205,7 +207,7 @@ class Engine:
         ticks = stretch.quiet_ticks(state, rows, judged.loud)
         if not ticks:
             return None
-        loudest, peak = self._loudest(rows, judged.peak[:, :ticks].max(axis=1))
+        loudest, peak = self._loudest(rows, stretch.peaks(sound[: rows.size, : ticks * FRAME]))
         if self._limiter.turned_down or (loudest > MOST).any():
             ticks = stretch.alike_ticks(judged.active[:, :ticks])
         players = self._players.coming(ticks, sound[rows.size :])
@@ -248,7 +250,7 @@ class Engine:
             playout.leave_out(self._state, ticks)
             self._packetiser.leave_out(ticks)
 
-    def _loudest(self, row: Index, peak: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _loudest(self, row: Index, peak: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(buses,) what no sample of a bus can be beyond, these sources (N,) and what is played at their peaks; and all
         peaks, (R,).
         """

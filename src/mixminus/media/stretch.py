@@ -7,6 +7,7 @@ Whatever is not so ordinary ends the stretch before it, and is left to :meth:`mi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,8 +40,8 @@ class Heads:
     sequence: NDArray[np.uint16]
     timestamp: NDArray[np.uint32]
     ssrc: NDArray[np.uint32]
-    sound: Bytes
-    """(P, K * S) payload."""
+    sound: Sequence[Bytes]
+    """P payloads, (K * S,) each or longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,61 +100,68 @@ def most_ticks(state: MediaState, row: Index, tick: int, wanted: int) -> int:
 
 @dataclass(slots=True)
 class Judged:
-    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud, peaks."""
+    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud."""
 
     active: Flags
     hangover: NDArray[np.int16]
     loud: Flags
-    peak: NDArray[np.int32]
 
 
 def listen(state: MediaState, heads: Heads, heard: Index, ticks: int, pcm: Pcm) -> Judged:
     """Fill ``pcm`` (H, K * S) with what streams ``heard`` (H,) play, and judge it by the voice gate over all ticks."""
     row = heads.row[heard]
-    peak = np.empty((row.size, ticks), np.int32)
+    sounds = np.empty((row.size, ticks), np.bool_)
     loud = np.empty((row.size, ticks), np.bool_)
+    begins, laws = _play_waiting(state, row, pcm), state.law[row].tolist()
     rows = max(1, PIECE // (ticks * FRAME))
+    floats = np.empty((rows, ticks, FRAME), np.float32)
     for begin in range(0, row.size, rows):
         part = slice(begin, begin + rows)
-        _decode(state, row[part], _played(state, heads, heard[part], ticks), pcm[part])
+        for out, at, done, law in zip(pcm[part], heard[part].tolist(), begins[part], laws[part], strict=True):
+            g711.decode(law, heads.sound[at][: out.size - done], out[done:])
         frames = pcm[part].reshape(-1, ticks, FRAME)
-        np.maximum(frames.max(axis=2), np.negative(frames.min(axis=2), dtype=np.int32), out=peak[part])
-        sound = frames.astype(np.float32)
-        np.greater(np.einsum("hks,hks->hk", sound, sound), level.SPEECH_RMS**2 * FRAME, out=loud[part])
-    return _gate(state, row, peak, loud)
+        sound = floats[: len(frames)]
+        np.copyto(sound, frames)
+        energy = np.vecdot(sound, sound)  # exact up to 2^24, and so on the right side of either threshold
+        np.greater(energy, level.SPEECH_RMS**2 * FRAME, out=loud[part])
+        sounds[part] = _sounds(frames, energy)
+    return _gate(state, row, sounds, loud)
 
 
-def _played(state: MediaState, heads: Heads, at: Index, ticks: int) -> Bytes:
-    """(N, ticks * S) payload of streams ``at``: what waits in the ring, then what comes."""
-    row, size = heads.row[at], ticks * FRAME
-    lag = (state.end[row] - state.play[row]) * SLOT
-    codes = np.empty((row.size, size), np.uint8)
-    for delay in set(lag.tolist()):
+def _sounds(frames: Pcm, energy: NDArray[np.float32]) -> Flags:
+    """(N, K) which of ``frames`` (N, K, S) are no silence. Most are so strong that no sample need be looked at."""
+    sounds = energy > level.GATE_PEAK**2 * FRAME
+    faint = frames[~sounds]
+    sounds[~sounds] = (faint.max(axis=1) > level.GATE_PEAK) | (faint.min(axis=1) < -level.GATE_PEAK)
+    return sounds
+
+
+def peaks(pcm: Pcm) -> NDArray[np.int64]:
+    """(N,) how far from zero any sample of (N, M) is."""
+    most: NDArray[np.int64] = np.maximum(pcm.max(axis=1).astype(np.int64), -pcm.min(axis=1).astype(np.int64))
+    return most
+
+
+def _play_waiting(state: MediaState, row: Index, out: Pcm) -> list[int]:
+    """Fill the begin of ``out`` (N, K * S) with what waits in the ring; returns how many samples that are of each."""
+    lag = np.minimum((state.end[row] - state.play[row]) * SLOT, out.shape[1])
+    for delay in np.unique(lag[lag > 0]).tolist():
         of = np.flatnonzero(lag == delay)
-        if delay:
-            number = state.play[row[of], None] + np.arange(delay // SLOT)
-            before = state.ring[row[of, None], number % SLOTS].reshape(of.size, delay)
-            codes[of, : min(delay, size)] = before[:, :size]
-        codes[of, delay:] = heads.sound[at[of], : max(0, size - delay)]
-    return codes
+        number = state.play[row[of], None] + np.arange(delay // SLOT)
+        codes = state.ring[row[of, None], number % SLOTS].reshape(of.size, delay)
+        for law in LAWS:
+            mine = state.law[row[of]] == law
+            out[of[mine], :delay] = g711.decode(law, codes[mine])
+    found: list[int] = lag.tolist()
+    return found
 
 
-def _decode(state: MediaState, row: Index, codes: Bytes, out: Pcm) -> None:
-    law = state.law[row]
-    for one in LAWS:
-        of = np.flatnonzero(law == one)
-        if of.size == row.size:
-            g711.decode(one, codes, out)
-        elif of.size:
-            out[of] = g711.decode(one, codes[of])
-
-
-def _gate(state: MediaState, row: Index, peak: NDArray[np.int32], loud: Flags) -> Judged:
-    ticks = np.arange(peak.shape[1])
-    last = np.maximum.accumulate(np.where(peak > level.GATE_PEAK, ticks, -1), axis=1)
+def _gate(state: MediaState, row: Index, sounds: Flags, loud: Flags) -> Judged:
+    ticks = np.arange(sounds.shape[1])
+    last = np.maximum.accumulate(np.where(sounds, ticks, -1), axis=1)
     kept = np.maximum(state.hangover[row, None].astype(np.int64) - 1 - ticks, 0)
     hangover = np.where(last >= 0, np.maximum(level.HANGOVER - (ticks - last), 0), kept)
-    return Judged(hangover > 0, hangover.astype(np.int16), loud, peak)
+    return Judged(hangover > 0, hangover.astype(np.int16), loud)
 
 
 def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:
@@ -255,5 +263,6 @@ def _keep_last(state: MediaState, heads: Heads, ticks: int) -> None:
     number = end - kept + np.arange(kept)
     place = number % SLOTS
     begin = ticks * FRAME - kept * SLOT
-    state.ring[heads.row[:, None], place] = heads.sound[:, begin : ticks * FRAME].reshape(-1, kept, SLOT)
+    last = np.array([sound[begin : ticks * FRAME] for sound in heads.sound], np.uint8)
+    state.ring[heads.row[:, None], place] = last.reshape(-1, kept, SLOT)
     state.stamp[heads.row[:, None], place] = number

@@ -62,7 +62,6 @@ class Steady:
         """As they are at the end of the last page."""
         self._settled = [replace(voice) for voice in self._voices]
         """As they were when everybody was brought up to date."""
-        self._sound: Bytes = np.empty((len(talking), 0), np.uint8)
         self._head = np.array([audio.head(ports) for audio in talking], np.int64).reshape(-1, 5)
         self._address = np.array([audio.raw for audio in talking], np.uint8).reshape(-1, ADDRESS_BYTES)
         self._hearers: list[tuple[int, BankAudio]] | None = None
@@ -72,23 +71,18 @@ class Steady:
         self.left = min((audio.frames_left for audio in talking), default=FOREVER)
         """Frames for which nothing that is said comes to an end."""
 
-    def sound(self, ticks: int) -> Bytes:
-        """(P, ticks * S), what comes next; valid until it is asked for again."""
-        if self._sound.shape[1] < ticks * FRAME:
-            self._sound = np.empty((len(self._talking), ticks * FRAME), np.uint8)
-        sound = self._sound[:, : ticks * FRAME]
-        for voice, out in zip(self._voices, sound, strict=True):
-            out[:] = voice.codes[voice.at : voice.at + out.size]
-        return sound
+    def sound(self, ticks: int) -> list[Bytes]:
+        """What comes next of each, (ticks * S,)."""
+        return [voice.codes[voice.at : voice.at + ticks * FRAME] for voice in self._voices]
 
-    def packets(self, sound: Bytes) -> PacketBatch:
+    def packets(self, sound: Sequence[Bytes]) -> PacketBatch:
         """The next packet of each, with the begin of its ``sound`` (RFC 3550 §5.1)."""
         count, batch, head = len(self._talking), self._batch, self._head
         batch.data[:count, 0] = 0x80
         batch.data[:count, 1] = head[:, 0]
         batch.data[:count, 2:4] = head[:, 1].astype(">u2").view(np.uint8).reshape(count, 2)
         batch.data[:count, 4:12] = head[:, 2:4].astype(">u4").view(np.uint8).reshape(count, 8)
-        batch.data[:count, 12 : 12 + FRAME] = sound[:, :FRAME]
+        batch.data[:count, 12 : 12 + FRAME] = [codes[:FRAME] for codes in sound]
         batch.length[:count] = 12 + FRAME
         batch.port[:count] = head[:, 4]
         batch.count = count
