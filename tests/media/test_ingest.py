@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from media.kit import SILENCE, Peer, Studio, joined, tone
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
+from mixminus.media.depth import MAX_DELAY
 from mixminus.media.ingest import OVERFULL, push, sort_out
-from mixminus.media.state import LEG, MediaState
+from mixminus.media.state import LEG, SLOTS, MediaState
 from mixminus.rtp.packet import RtpHeader, parse_headers
 
 payloads = st.one_of(
@@ -143,3 +144,61 @@ def test_a_peer_s_sequence_may_begin_anywhere() -> None:
         studio.deliver(peer, peer.packet(SILENCE))
         studio.tick()
     assert studio.stats("x").lost == 0
+
+
+class Line:
+    """One leg in a bare state: ten packets have come and were played, then ``missing`` slots more."""
+
+    def __init__(self, missing: int, *, bounded: bool = False) -> None:
+        state = self.state = MediaState(1)
+        row = state.claim(LEG, "leg")
+        state.payload_type[row] = 0
+        state.receives[row] = True
+        self.sent = 0
+        for _ in range(10):
+            self.send()
+        self.end = int(state.end[row])
+        state.good[row] = self.end - 1
+        state.play[row] = self.end + missing
+        state.bounded[row] = bounded
+
+    def send(self, *, lost: int = 0) -> None:
+        self.sent += lost
+        batch = PacketBatch(1)
+        packet = RtpHeader(0, self.sent, 160 * self.sent, 7).pack() + bytes(160)
+        batch.append(packet, pack_address(("127.0.0.1", 4000)), 0)
+        headers = parse_headers(batch.data[:1], batch.length[:1])
+        arrivals, _ = sort_out(self.state, headers, np.zeros(1, np.intp))
+        push(self.state, arrivals, batch.data[:1], tick=self.sent)
+        self.sent += 1
+
+    def slots(self, first: int, count: int) -> list[bool]:
+        """Which slots are there to be played."""
+        return [bool(self.state.stamp[0, number % SLOTS] == number) for number in range(first, first + count)]
+
+
+def test_a_late_packet_is_waited_for_unless_no_depth_would_do() -> None:
+    waits, gives_up = Line(missing=3), Line(missing=3, bounded=True)
+    for line in (waits, gives_up):
+        line.send()
+        line.send()
+    assert (waits.state.play[0], waits.state.late[0]) == (waits.end, 0)
+    assert waits.slots(waits.end, 4) == [True] * 4
+    assert (gives_up.state.play[0], gives_up.state.late[0]) == (gives_up.end + 3, 1)
+    assert gives_up.slots(gives_up.end, 4) == [False, False, True, True], "half of the second is still to be played"
+
+
+def test_after_a_long_stall_nothing_is_given_up() -> None:
+    line = Line(missing=MAX_DELAY + 1, bounded=True)
+    line.send()
+    assert (line.state.play[0], line.state.late[0]) == (line.end, 0)
+
+
+def test_what_was_played_is_not_played_again_when_the_delay_begins_anew() -> None:
+    line = Line(missing=12)
+    line.state.margin[0] = MAX_DELAY
+    line.send(lost=1)
+    play = int(line.state.play[0])
+    assert play < line.end, "one margin before what has come now"
+    assert not any(line.slots(play, line.end + 2 - play))
+    assert line.slots(line.end + 2, 2) == [True, True]

@@ -11,7 +11,7 @@ from media.kit import RATES, Pcm, Studio
 from mixminus.media import protocol, timescale
 from mixminus.media.shorter import Shorter
 from mixminus.media.state import FRAME_SLOTS, LEG, SLOT, MediaState
-from mixminus.media.wideband import MOST_JOINTS, PACE, _settle
+from mixminus.media.wideband import LOUD_PACE, MOST_JOINTS, _settle
 
 
 def vowel(seconds: float, rate: int, pitch: float = 150.0) -> Pcm:
@@ -96,7 +96,7 @@ def test_no_more_than_so_many_are_made_shorter_in_one_tick_and_all_of_them_in_tu
     state.owed[:] = 100 * SLOT
     state.stamp[:, FRAME_SLOTS] = FRAME_SLOTS
     turns = np.zeros(row.size, np.intp)
-    for tick in range(2 * PACE):
+    for tick in range(4 * int(LOUD_PACE[-1])):
         _, longer, cut = _settle(state, row, np.ones(row.size, np.bool_), np.zeros(row.size, np.int64), tick)
         assert np.count_nonzero(longer) == MOST_JOINTS
         assert (cut == longer).all()

@@ -32,8 +32,8 @@ LOSS_MS: Final = 100
 """Milliseconds of delay that are as bad as one more percent of packets too late."""
 DOUBT: Final = 0.01
 """Share of packets expected to be later than any was, by a frame."""
-LEAST: Final = 400
-"""Packets that are always remembered, however seldom they come: 8 s and more, for the late ones are few."""
+LEAST: Final = 200
+"""Packets that are always remembered, however seldom they come: 4 s and more, for the late ones are few."""
 DEADBAND: Final = SLOT * 3 // 2
 """Samples of surplus that are left alone."""
 _PACKET: Final = 256
@@ -115,7 +115,7 @@ def weigh(lateness: NDArray[np.int32]) -> tuple[Slots, Slots, Shares]:
     """The depth that fits histograms, (A, BINS) from bin _EARLIEST on, the middle of them, and the share of packets
     that are later than any depth may be, (A,) each.
 
-    Depth and middle against the present depth. Without packets the present depth is right, and a frame below it the middle.
+    Depth and middle against the present depth. Without packets that is right, and a frame below it the middle.
     """
     came = np.flatnonzero(lateness.any(axis=0))
     if not came.size:

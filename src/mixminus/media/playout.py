@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.media import conceal, depth, timescale
+from mixminus.media import conceal, depth, gaps, timescale
 from mixminus.media.codecs import g711
 from mixminus.media.level import SPEECH_RMS
 from mixminus.media.state import FRAME, FRAME_SLOTS, GIVEN, RATE, SLOT, SLOTS, TAIL, MediaState
@@ -160,7 +160,7 @@ def _tend(
     state: MediaState, row: Index, number: Slots, present: Flags, heard: Flags, due: Flags, tick: int
 ) -> tuple[Index, Pcm]:
     """Rows that need more than their next two slots ``number``; ``present``: which of these there are, (A, 2) each."""
-    faked = _to_fake(state, row, number, present)
+    faked = gaps.to_fake(state, row, number, present)
     sounds = heard & ((present | faked).any(axis=1) | (state.held[row] > 0))
     quiet = ~sounds
     _move_on(state, row[quiet], number[quiet], present[quiet], faked[quiet], heard[quiet])
@@ -187,28 +187,11 @@ def _tend(
     return row, pcm
 
 
-def _to_fake(state: MediaState, row: Index, number: Slots, present: Flags) -> Flags:
-    """Which of some slots ((A, N)) not ``present`` are to be made up: neither meant to be silent nor long gone."""
-    good = np.maximum.accumulate(np.where(present, number, state.good[row, None]), axis=1)
-    run = number - good - 1
-    meant = (state.quiet_from[row, None] <= number) & (number < state.quiet_to[row, None])
-    faked: Flags = ~present & ~meant & (run >= 0) & (run < conceal.FADE_SLOTS)
-    return faked
-
-
-def _count(state: MediaState, row: Index, number: Slots, present: Flags, faked: Flags) -> None:
-    """Enter slots ((A, N)) in the books."""
-    known = number < state.end[row, None]
-    state.concealed[row] += (faked & known).sum(axis=1)
-    state.gap[row] += (faked & ~known).sum(axis=1)
-    state.good[row] = np.where(present, number, state.good[row, None]).max(axis=1)
-
-
 def _move_on(state: MediaState, row: Index, number: Slots, present: Flags, faked: Flags, heard: Flags) -> None:
     """Rows that give nothing away: there is nothing, or nobody may hear it. What is owed is settled at no cost."""
     if not row.size:
         return
-    _count(state, row, number, present, faked)
+    gaps.count(state, row, number, present, faked)
     play, end = number[:, -1] + 1, state.end[row]
     free = ~heard | (play >= end)
     settled = np.maximum(play + state.owed[row] // SLOT, np.where(heard, end, 0))
@@ -246,8 +229,8 @@ def _take(state: MediaState, row: Index, tail: Pcm, work: Pcm, of: Index) -> Fla
     number = state.play[row, None]
     place = row[:, None] * SLOTS + number % SLOTS
     present: Flags = state.stamp.reshape(-1)[place] == number
-    faked = _to_fake(state, row, number, present)
-    _count(state, row, number, present, faked)
+    faked = gaps.to_fake(state, row, number, present)
+    gaps.count(state, row, number, present, faked)
     waits = faked[:, 0] & (state.owed[row] <= -SLOT) & (number[:, 0] < state.end[row])
     state.owed[row] += SLOT * waits
     state.play[row] += ~waits

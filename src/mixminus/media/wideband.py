@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixminus.media import depth
+from mixminus.media import depth, gaps
 from mixminus.media.codecs import g722, opus
 from mixminus.media.shorter import Shorter
 from mixminus.media.state import FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
-from mixminus.media.streams import AHEAD_SLOTS, FADE_SLOTS, G722Stream, OpusStream, Piece, Run, Work, on_this_thread
+from mixminus.media.streams import AHEAD_SLOTS, G722Stream, OpusStream, Piece, Run, Work, on_this_thread
 from mixminus.rtp.packet import HeaderBatch
 
 Index = NDArray[np.intp]
@@ -32,8 +32,12 @@ Bytes = NDArray[np.uint8]
 
 CLOCKS: Final = opus.RATE // RATE
 """Ticks of the clock of Opus to one of the jitter buffer's."""
-PACE: Final = 10
-"""Ticks between two changes of the delay in sound."""
+PACE: Final = 2
+"""Ticks between two changes of the delay where the sound is soft..."""
+LOUD_PACE: Final = np.array([200, 40, 4])
+"""... and in the midst of a loud one, where a better moment is waited for, when little, much or too much is owed."""
+_MUCH: Final = (6 * SLOT, 20 * SLOT)
+"""Samples from which on much is owed, and too much."""
 MOST_JOINTS: Final = 16
 """Legs whose sound is made shorter in one tick at most: some 0.1 ms each."""
 STALE_TICKS: Final = 50
@@ -163,7 +167,8 @@ class Receivers:
         hold, longer, cut = _settle(state, row, np.logical_and.reduce(present, axis=1), first, tick)
         present &= (hold == 0)[:, None]
         whole = np.logical_and.reduce(present, axis=1)
-        faked = _account(state, row, number, present)
+        faked = gaps.to_fake(state, row, number, present)
+        gaps.count(state, row, number, present, faked)
         state.play[row] = first + FRAME_SLOTS - hold + cut
         state.good[row] += longer
         self._shorter.drop_silent()
@@ -337,33 +342,20 @@ def _do_each(jobs: Iterator[Work]) -> None:
         job()
 
 
-def _account(state: MediaState, row: Index, number: Slots, present: Flags) -> Flags:
-    """Count what is missing; (A, 2) whether to make something up for it. Pauses that were meant stay silent."""
-    last = state.good[row]
-    good = np.stack((last, np.where(present[:, 0], number[:, 0], last)), axis=1)
-    state.good[row] = np.where(present[:, 1], number[:, 1], good[:, 1])
-    run = number - good - 1
-    meant = (state.quiet_from[row, None] <= number) & (number < state.quiet_to[row, None])
-    faked: Flags = ~present & ~meant & (run >= 0) & (run < FADE_SLOTS)
-    known = number < state.end[row, None]
-    state.concealed[row] += (faked & known).sum(axis=1)
-    state.gap[row] += (faked & ~known).sum(axis=1)
-    return faked
-
-
 def _settle(state: MediaState, row: Index, whole: Flags, first: Slots, tick: int) -> tuple[Slots, Flags, Slots]:
     """Pay what is owed of delay (:mod:`mixminus.media.depth`): in silence at once; in sound a slot now and then, and
-    what is lacking best where something is missing anyhow.
+    what is lacking best where something is missing anyhow, and neither in the midst of a loud sound if that can wait.
 
     (A,) each: slots for which playing waits, rows whose frame is to be made of one slot more, slots passed over.
     """
     owed, sounding = state.owed[row], state.active[row]
-    turn = (row + tick) % PACE == 0
+    urgency = np.searchsorted(_MUCH, np.abs(owed), "right")
+    turn = (row + tick) % np.where(state.quiet[row] > 0, PACE, LOUD_PACE[urgency]) == 0
     hold = np.where((owed <= -SLOT) & (~sounding | ~whole | turn), FRAME_SLOTS, 0)
     further = first + FRAME_SLOTS
     there = state.stamp[row, further % SLOTS] == further
     longer: Flags = (owed >= SLOT) & whole & sounding & turn & there
-    longer = depth.in_turn(longer, MOST_JOINTS, tick // PACE)
+    longer = depth.in_turn(longer, MOST_JOINTS, tick // int(LOUD_PACE[-1]))
     waiting = np.maximum(state.end[row] - further, 0)
     cut = np.where((owed >= SLOT) & whole & ~sounding, np.minimum(owed // SLOT, waiting), longer)
     state.owed[row] = owed + (hold - cut) * SLOT
