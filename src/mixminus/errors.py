@@ -15,6 +15,7 @@
     ├── MediaError                the media engine refused a command
     │   └── Overloaded            it has no time left for another leg
     ├── StorageError              disk or object store: full, unwritable, unreachable
+    │   └── DiskFull              there may be room again
     ├── SoundError                a sound cannot be fetched, decoded or spoken; names the URL or voice and why
     └── OutboundError             a URL of the customer's could not be fetched; carries the stage that failed
 
@@ -86,6 +87,10 @@ class Overloaded(MediaError):
 
 class StorageError(MixminusError):
     """Disk or object store: full, unwritable, unreachable."""
+
+
+class DiskFull(StorageError):
+    """There is no room on the local disk. What was tried can be tried again once there is."""
 
 
 class SoundError(MixminusError):

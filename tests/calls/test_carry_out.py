@@ -83,7 +83,7 @@ class Tape:
     """Recordings of one owner, who is told what broke."""
 
     def __init__(self, worker: Worker, recorder: FakeRecorder | None = None) -> None:
-        self.broke: list[tuple[str, int]] = []
+        self.broke: list[tuple[str, bool]] = []
         self.finished: list[str] = []
         self.taps = LiveTaps(worker, recorder or FakeRecorder(), lambda row: self.finished.append(row.id))
         self._runner: Runner[str] = Runner(
@@ -91,7 +91,7 @@ class Tape:
         )
 
     async def _begin(self, who: str, effect: BeginTap) -> Answer:
-        return await self.taps.begin(effect, lambda reason, samples: self.broke.append((reason, samples)))
+        return await self.taps.begin(effect, lambda reason, begun: self.broke.append((reason, begun)))
 
     async def run(self, *effects: Any) -> None:
         await self._runner.run("owner", effects)
@@ -101,8 +101,8 @@ class Tape:
 async def test_a_recording_the_worker_refuses_is_broken(at_once: bool) -> None:
     tape = Tape(Worker("StartTap", at_once=at_once))
     await tape.run(BeginTap(ROW, "room"))
-    ((reason, samples),) = tape.broke
-    assert reason and samples == 0
+    ((reason, begun),) = tape.broke
+    assert reason and not begun
 
 
 async def test_a_recording_without_room_on_disk_never_reaches_the_worker() -> None:
@@ -113,7 +113,7 @@ async def test_a_recording_without_room_on_disk_never_reaches_the_worker() -> No
     worker = Worker()
     tape = Tape(worker, Full())
     await tape.run(BeginTap(ROW, "room"))
-    assert (tape.broke, worker.log) == ([("the disk is full", 0)], [])
+    assert (tape.broke, worker.log) == ([("the disk is full", False)], [])
 
 
 async def test_whoever_records_learns_of_a_tap_that_fails_while_it_runs_and_only_then() -> None:
@@ -122,7 +122,7 @@ async def test_whoever_records_learns_of_a_tap_that_fails_while_it_runs_and_only
     await tape.run(BeginTap(ROW, "room"))
     tape.taps.failed(failed)
     tape.taps.failed(media.TapFailed("another", "not ours", 0, 0))
-    assert tape.broke == [("the disk is slow", 80)]
+    assert tape.broke == [("the disk is slow", True)]
     await tape.run(EndTap(ROW))
     tape.taps.failed(failed)
     assert len(tape.broke) == 1

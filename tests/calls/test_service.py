@@ -25,8 +25,9 @@ from mixminus.calls.commands import (
 from mixminus.calls.events import Transcribed
 from mixminus.calls.inputs import Gone
 from mixminus.calls.model import HangupCause, Role
-from mixminus.errors import Conflict, NotFound, StorageError
+from mixminus.errors import Conflict, DiskFull, NotFound, StorageError
 from mixminus.media import protocol as media
+from mixminus.recording.finish import NoAudio
 from mixminus.store.rows import CallRow, ReceiptRow, RecordingRow
 
 RECORD = StartRecording(by=BY, mpc=REF, callback=Callback("http://app.test/rec"))
@@ -147,14 +148,39 @@ async def test_a_file_that_cannot_be_made_is_said_once() -> None:
     assert world.recorder.discarded == []
 
 
-async def test_a_broken_spool_fails_the_recording_and_not_the_call() -> None:
+@pytest.mark.parametrize("trouble", ["", "no audio was recorded"])
+async def test_a_broken_spool_ends_the_recording_and_not_the_call(trouble: str) -> None:
     world = World()
+    world.recorder.error = NoAudio(trouble) if trouble else None
     await world.add()
     started = await record(world)
     world.service.tap_failed(media.TapFailed(started.recording_id, "disk full", 80, 0))
     await world.service.settle()
-    assert recording_events(world) == ["Initiated", "Failed"]
+    assert recording_events(world) == ["Initiated", "Failed" if trouble else "Completed"]
+    assert world.media.of(media.StopTap) == [media.StopTap(started.recording_id)]
+    (row,) = world.store.all(RecordingRow)
+    assert row.failure == "disk full", "what was recorded is delivered, and why it is so little is said"
     assert world.mpcs()[0].status == "Active"
+
+
+async def test_a_file_that_finds_no_room_is_made_when_there_is_some() -> None:
+    world = World()
+    world.recorder.error = DiskFull("disk full while writing x.mp3: free some space")
+    await world.add()
+    await record(world)
+    await world.service.apply(EndMpc(by=BY, mpc=REF))
+    await world.service.settle()
+    for seconds in (1, 3, 10, 30, 60, 60):
+        assert recording_events(world) == ["Initiated"]
+        assert [row.state for row in world.store.all(RecordingRow)] == ["finishing"]
+        assert [waiting for waiting, _ in world.timers.waiting] == [seconds]
+        world.timers.fire(seconds)
+        await world.service.settle()
+    world.recorder.error = None
+    world.timers.fire(60)
+    await world.service.settle()
+    assert recording_events(world) == ["Initiated", "Completed"]
+    assert world.store.all(RecordingRow)[0].failure == ""
 
 
 async def test_a_command_that_cannot_be_written_changes_nothing() -> None:

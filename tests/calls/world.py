@@ -124,10 +124,11 @@ class FakeLines:
 
 
 class FakeRecorder:
-    """Files that are there at once, or fail with ``trouble``."""
+    """Files that are there at once, or fail with ``trouble`` or ``error``."""
 
     def __init__(self) -> None:
         self.trouble = ""
+        self.error: StorageError | None = None
         self.discarded: list[str] = []
         self.rendered: list[str] = []
         """Files of those of which more was to be made."""
@@ -145,6 +146,8 @@ class FakeRecorder:
 
     async def finish(self, row: RecordingRow) -> FinishedFile:
         await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
         if self.trouble:
             raise StorageError(self.trouble)
         return FinishedFile(8000, 8000, 16044, "00", f"{row.id}.{row.format}")

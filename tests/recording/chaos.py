@@ -54,10 +54,10 @@ from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.recording.archive import Archive
 from mixminus.recording.channels import Spec
 from mixminus.recording.encryption import KeyRing
-from mixminus.recording.finish import FinishedFile, NoAudio
+from mixminus.recording.finish import FinishedFile
 from mixminus.recording.finisher import Desk
 from mixminus.recording.keeper import Keeper
-from mixminus.recording.protocol import Discard, Failed, Finish, Finished, Follow, Forget, FromFinisher
+from mixminus.recording.protocol import Discard, Failed, Finish, Finished, Follow, Forget, FromFinisher, error_of
 from mixminus.recording.rendering import Format
 from mixminus.recording.reserve import Reserve
 from mixminus.recording.sealing import new_cipher
@@ -196,7 +196,7 @@ class DeskFinisher:
         answer = await self._ask(Finish(recording_id))
         if isinstance(answer, Failed):
             self._desk.receive(self._follows[recording_id])
-            raise NoAudio(answer.reason) if answer.empty else StorageError(answer.reason)
+            raise error_of(answer)
         assert isinstance(answer, Finished)
         del self._follows[recording_id]
         self._fate.step("after the file was put in place")

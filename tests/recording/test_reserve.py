@@ -117,7 +117,7 @@ def test_a_tap_on_a_full_disk_is_told_once_and_written_on_until_it_is_stopped(tm
         writer.pump()
         told += writer.events()
     (failed,) = told
-    assert isinstance(failed, TapFailed) and failed.tap == "rec"
+    assert isinstance(failed, TapFailed) and failed.tap == "rec" and failed.writing
     assert "disk full" in failed.reason and "free some space" in failed.reason
     tap.close(30 * HALF_NS)
     writer.pump()

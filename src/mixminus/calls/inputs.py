@@ -57,11 +57,11 @@ class ShutDown(msgspec.Struct, frozen=True):
 
 
 class RecordingBroke(msgspec.Struct, frozen=True):
-    """The spool of the running recording can no longer be written."""
+    """A recording that runs cannot go on. ``begun``: something of it may be on disk."""
 
     recording_id: str
     reason: str
-    samples: int
+    begun: bool
 
 
 class RecordingAnnounced(msgspec.Struct, frozen=True):

@@ -13,8 +13,8 @@ from mixminus.errors import StorageError
 from mixminus.media import protocol as media
 from mixminus.store.rows import RecordingRow
 
-Broke: TypeAlias = Callable[[str, int], None]
-"""Tells whoever records that it cannot go on: the reason, and how many samples there are."""
+Broke: TypeAlias = Callable[[str, bool], None]
+"""Tells whoever records that it cannot go on: the reason, and whether something may be on disk."""
 
 
 class LiveTaps:
@@ -33,10 +33,10 @@ class LiveTaps:
         try:
             await recorder.begin(row)
         except StorageError as error:
-            broke(str(error), 0)
+            broke(str(error), False)
             return None
         tap = start_tap(row, effect.room, recorder.folder(row.id), heard=effect.heard)
-        answer = tell(self._workers, tap, lambda command, error: broke(str(error), 0))
+        answer = tell(self._workers, tap, lambda command, error: broke(str(error), False))
         for facts in effect.present:
             recorder.note(row.id, "present", facts)
         return answer
@@ -57,4 +57,4 @@ class LiveTaps:
         """The worker can no longer write a recording's spool."""
         broke = self._broke.get(event.tap)
         if broke is not None:
-            broke(event.reason, event.samples)
+            broke(event.reason, True)

@@ -105,8 +105,9 @@ class CallRecorder:
         self.notebook.note(recording_id, self._clock.now().monotonic_ns, kind, facts)
 
     def tap_over(self, event: TapClosed | TapFailed) -> None:
-        """The worker writes no more to this spool."""
-        if event.tap in self._closed:
+        """The worker writes no more to this spool; unless it says that it goes on until it is told to stop."""
+        goes_on = isinstance(event, TapFailed) and event.writing
+        if event.tap in self._closed and not goes_on:
             self._closed[event.tap].set()
 
     async def finish(self, row: RecordingRow) -> FinishedFile:

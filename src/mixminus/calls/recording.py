@@ -13,6 +13,7 @@ import msgspec
 
 from mixminus.calls.commands import Callback
 from mixminus.calls.decision import Ledger
+from mixminus.calls.effects import AbandonTap, EndTap
 from mixminus.calls.events import RecordingEvent
 from mixminus.store.rows import RecordingRow
 
@@ -65,8 +66,18 @@ def stop(row: RecordingRow, ledger: Ledger) -> RecordingRow:
     return row
 
 
+def broken(row: RecordingRow, reason: str, ledger: Ledger, *, begun: bool) -> EndTap | AbandonTap:
+    """It cannot go on. If anything can have been recorded, that is finished and announced, with the reason; else it has
+    failed.
+    """
+    if begun:
+        return EndTap(stop(msgspec.structs.replace(row, failure=reason), ledger))
+    fail(row, reason, ledger)
+    return AbandonTap(row.id)
+
+
 def complete(row: RecordingRow, file: FinishedFile, ledger: Ledger) -> RecordingRow:
-    """The file is in place and verified."""
+    """The file is in place and verified. A ``failure`` of the row says why the recording ended too early."""
     assert row.state not in OVER, row.state
     row = msgspec.structs.replace(
         row,
@@ -83,14 +94,10 @@ def complete(row: RecordingRow, file: FinishedFile, ledger: Ledger) -> Recording
     return _step(row, "Completed", ledger)
 
 
-def fail(row: RecordingRow, reason: str, ledger: Ledger, *, samples: int = 0) -> RecordingRow:
-    """There will be no file; ``reason`` says what went wrong and whose fault it is. ``samples`` were saved in the
-    spool.
-    """
+def fail(row: RecordingRow, reason: str, ledger: Ledger) -> RecordingRow:
+    """There will be no file; ``reason`` says what went wrong and whose fault it is."""
     assert row.state not in OVER, row.state
-    row = msgspec.structs.replace(
-        row, state="failed", ended_at=row.ended_at or ledger.at, failure=reason, samples=samples
-    )
+    row = msgspec.structs.replace(row, state="failed", ended_at=row.ended_at or ledger.at, failure=reason)
     return _step(row, "Failed", ledger)
 
 

@@ -94,7 +94,7 @@ class Switchboard(ABC):
         self.timers, self.clock, self.mint = ports["timers"], ports["clock"], ports["mint"]
         self.players = Players(self.media, ports["sounds"])
         self.books = Books(self.store, self.timers, self.spawn)
-        self.finishing = Finishing(self.recorder, self.books, self.clock, self.mint)
+        self.finishing = Finishing(self.recorder, self.books, self.clock, self.mint, self._later)
         self.taps = LiveTaps(self.media, self.recorder, self.finish_recording)
         self.mpcs: dict[str, LiveMpc] = {}
         self.names: dict[tuple[str, str, str], str] = {}
@@ -136,6 +136,9 @@ class Switchboard(ABC):
     def finish_recording(self, row: RecordingRow) -> None:
         """Make the file of a closed spool and announce it, in a task of its own."""
         self.spawn(self.finishing.finish(row))
+
+    def _later(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.timers.call_later(seconds, lambda: self.spawn(work()))
 
     # -- names
 

@@ -380,12 +380,16 @@ class TapOpened(msgspec.Struct, frozen=True, tag=True):
 
 
 class TapFailed(msgspec.Struct, frozen=True, tag=True):
-    """The spool cannot be written; told within 2 s. What was written so far stays."""
+    """The spool cannot be written; told within 2 s. What was written so far stays.
+
+    ``writing``: not for much longer; until the tap is stopped what comes is still written, and TapClosed follows.
+    """
 
     tap: str
     reason: str
     samples: int
     at_ns: int
+    writing: bool = False
 
 
 Event: TypeAlias = (

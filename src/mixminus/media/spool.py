@@ -382,7 +382,7 @@ class SpoolWriter:
         self._dirty.add(tap)
         if file.trouble and not tap.told:
             tap.told = True
-            self._tell(tap, file.trouble, now_ns)
+            self._tell(tap, file.trouble, now_ns, writing=True)
 
     def _begin(self, tap: Tap, begin: Begin, now_ns: int) -> None:
         if self._opener is None:
@@ -464,8 +464,8 @@ class SpoolWriter:
 
     def _fail(self, tap: Tap, reason: str, now_ns: int) -> None:
         tap.failed = True
-        if not tap.told:
-            self._tell(tap, reason, now_ns)
+        self._tell(tap, reason, now_ns)
 
-    def _tell(self, tap: Tap, reason: str, now_ns: int) -> None:
-        self._events.append(TapFailed(tap=tap.name, reason=reason, samples=tap.samples, at_ns=now_ns))
+    def _tell(self, tap: Tap, reason: str, now_ns: int, *, writing: bool = False) -> None:
+        event = TapFailed(tap=tap.name, reason=reason, samples=tap.samples, at_ns=now_ns, writing=writing)
+        self._events.append(event)

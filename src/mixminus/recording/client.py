@@ -15,7 +15,7 @@ import msgspec
 from mixminus.errors import StorageError
 from mixminus.media.frames import FrameReader, frame
 from mixminus.recording.channels import Spec
-from mixminus.recording.finish import FinishedFile, NoAudio
+from mixminus.recording.finish import FinishedFile
 from mixminus.recording.protocol import (
     Discard,
     Discarded,
@@ -26,6 +26,7 @@ from mixminus.recording.protocol import (
     Forget,
     FromFinisher,
     ToFinisher,
+    error_of,
 )
 from mixminus.recording.rendering import Format
 
@@ -231,7 +232,7 @@ class _Member:
         elif isinstance(message, Failed):
             if isinstance(owed.command, Finish):
                 self._refollow(message.recording_id)
-            self._fail(owed, NoAudio(message.reason) if message.empty else StorageError(message.reason))
+            self._fail(owed, error_of(message))
         elif not owed.answer.done():
             owed.answer.set_result(message)
 

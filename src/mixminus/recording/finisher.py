@@ -24,7 +24,7 @@ import msgspec
 from mixminus.errors import StorageError
 from mixminus.media.frames import FrameReader, frame
 from mixminus.recording.encryption import KeyRing
-from mixminus.recording.finish import Job, NoAudio, Turns, Wait, call
+from mixminus.recording.finish import Job, Turns, Wait, call
 from mixminus.recording.protocol import (
     Discard,
     Discarded,
@@ -35,6 +35,7 @@ from mixminus.recording.protocol import (
     Forget,
     FromFinisher,
     ToFinisher,
+    failed,
 )
 from mixminus.recording.spool import disk_error, make_folder, sync_folder
 
@@ -124,7 +125,7 @@ class Desk:
         except StopIteration as end:
             self._answer(Finished(recording_id, end.value))
         except StorageError as error:
-            self._answer(Failed(recording_id, str(error), isinstance(error, NoAudio)))
+            self._answer(failed(recording_id, error))
         else:
             self._finishing.append((recording_id, turns))
 
@@ -142,7 +143,7 @@ class Desk:
         try:
             wait = turns.throw(error)
         except StorageError as final:
-            self._answer(Failed(recording_id, str(final), isinstance(final, NoAudio)))
+            self._answer(failed(recording_id, final))
             return
         if wait is None or self._threads is None:
             self._finishing.appendleft((recording_id, turns))
@@ -173,7 +174,7 @@ class Desk:
                 shutil.rmtree(folder)
                 sync_folder(folder.parent)
         except OSError as error:
-            self._answer(Failed(recording_id, str(disk_error(error, folder, "removing"))))
+            self._answer(failed(recording_id, disk_error(error, folder, "removing")))
         else:
             self._answer(Discarded(recording_id))
 

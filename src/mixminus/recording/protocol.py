@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from mixminus.errors import DiskFull, StorageError
 from mixminus.recording.channels import Spec
-from mixminus.recording.finish import FinishedFile
+from mixminus.recording.finish import FinishedFile, NoAudio
 from mixminus.recording.rendering import Format
 
 
@@ -57,12 +58,24 @@ class Discarded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """``reason`` is a sentence. ``empty``: there was no audio, and trying again cannot help."""
+    """``reason`` is a sentence. ``empty``: there was no audio, and trying again cannot help. ``full``: the disk is."""
 
     recording_id: str
     reason: str
     empty: bool = False
+    full: bool = False
 
 
 ToFinisher: TypeAlias = Follow | Finish | Forget | Discard
 FromFinisher: TypeAlias = Finished | Discarded | Failed
+
+
+def failed(recording_id: str, error: StorageError) -> Failed:
+    return Failed(recording_id, str(error), isinstance(error, NoAudio), isinstance(error, DiskFull))
+
+
+def error_of(answer: Failed) -> StorageError:
+    """What :func:`failed` was made of."""
+    if answer.empty:
+        return NoAudio(answer.reason)
+    return DiskFull(answer.reason) if answer.full else StorageError(answer.reason)

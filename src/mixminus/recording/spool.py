@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from mixminus.errors import StorageError
+from mixminus.errors import DiskFull, StorageError
 from mixminus.recording import journal
 from mixminus.recording.journal import Kind
 from mixminus.recording.reserve import Reserve
@@ -43,7 +43,7 @@ SEGMENT_NAME = re.compile(r"seg-(\d{6})\.spool")
 def disk_error(error: OSError, path: Path, doing: str) -> StorageError:
     """What went wrong on disk, in a sentence an operator can act on."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(f"disk full while {doing} {path}: free some space ({error.strerror})")
+        return DiskFull(f"disk full while {doing} {path}: free some space ({error.strerror})")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(f"not allowed while {doing} {path}: check the folder's owner and mount ({error.strerror})")
     return StorageError(f"disk error while {doing} {path}: {error.strerror or error}")

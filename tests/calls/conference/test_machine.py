@@ -201,6 +201,10 @@ def test_a_recording_can_be_stopped_or_break_and_another_begun() -> None:
     assert den.of(EndTap)
     second = den.do(RecordConference(by=BY, name="den"))
     assert second.recording_id != first.recording_id
-    den.do(ConferenceRecordingBroke(second.recording_id, "disk full", 0))
+    den.do(ConferenceRecordingBroke(second.recording_id, "disk full", False))
     assert den.of(AbandonTap) == [AbandonTap(second.recording_id)]
     assert den.recordings[second.recording_id].failure == "disk full"
+    third = den.do(RecordConference(by=BY, name="den"))
+    den.do(ConferenceRecordingBroke(third.recording_id, "disk full", True))
+    assert den.of(EndTap)[-1].recording.failure == "disk full"
+    assert den.recordings[third.recording_id].state == "finishing"

@@ -199,7 +199,9 @@ class Watch:
             case "callee key":
                 return [CalleeKey(callee, "1")]
             case "broke":
-                return [LegRecordingBroke(tap, "full", 0) for tap in sorted(self.taps)]
+                return [
+                    LegRecordingBroke(tap, "full", bool(number % 2)) for number, tap in enumerate(sorted(self.taps))
+                ]
             case _:
                 return [what]
 

@@ -92,12 +92,14 @@ def test_a_session_is_recorded_while_the_document_goes_on() -> None:
     assert leg.last(EndTap)
 
 
-def test_a_recording_that_breaks_fails_and_the_document_goes_on() -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_recording_that_breaks_ends_and_the_document_goes_on(begun: bool) -> None:
     leg = recorded()
     row = leg.last(BeginTap).recording
-    leg.do(LegRecordingBroke(row.id, "disk full", 80))
-    assert leg.last(AbandonTap) == AbandonTap(row.id)
-    assert (leg.recordings[row.id].state, leg.recordings[row.id].failure) == ("failed", "disk full")
+    leg.do(LegRecordingBroke(row.id, "disk full", begun))
+    made = leg.recordings[row.id]
+    assert (made.state, made.failure) == ("finishing" if begun else "failed", "disk full")
+    assert leg.last(EndTap if begun else AbandonTap) == (EndTap(made) if begun else AbandonTap(row.id))
     assert leg.timer("element") == 9
 
 

@@ -139,7 +139,7 @@ def test_the_recording_ends_with_its_member(how: str) -> None:
 def test_a_broken_spool_fails_its_own_recording_only() -> None:
     driver = in_call()
     result = started(driver, start("1", "both"))
-    driver.do(RecordingBroke(result.also, "the disk is full", 80))
+    driver.do(RecordingBroke(result.also, "the disk is full", False))
     states = {row.track_type: row.state for row in rows(driver).values()}
     assert states == {"all": "recording", "participant": "failed"}
 

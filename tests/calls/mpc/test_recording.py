@@ -14,6 +14,7 @@ from mixminus.calls.commands import (
     StartRecording,
     StopRecording,
 )
+from mixminus.calls.effects import AbandonTap, EndTap
 from mixminus.calls.events import RecordingEvent
 from mixminus.calls.inputs import RecordingBroke
 from mixminus.errors import NotFound
@@ -109,12 +110,19 @@ def test_record_begins_with_enough_members_once() -> None:
     assert driver.take(effects.BeginTap) == []
 
 
-def test_a_broken_spool_is_said_at_once_and_the_call_goes_on() -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_broken_spool_ends_the_recording_and_the_call_goes_on(begun: bool) -> None:
     driver, result = started()
-    driver.do(RecordingBroke(result.recording_id, "the disk is full", 8000))
+    driver.do(RecordingBroke(result.recording_id, "the disk is full", begun))
     event = driver.events[-1]
     assert isinstance(event, RecordingEvent)
-    assert (event.name, event.reason, event.samples) == ("Failed", "the disk is full", 8000)
+    if begun:
+        (ended,) = driver.take(EndTap)
+        assert (ended.recording.state, ended.recording.failure) == ("finishing", "the disk is full")
+        assert event.name == "Initiated", "the file is announced once it is made"
+    else:
+        assert driver.take(AbandonTap) == [AbandonTap(result.recording_id)]
+        assert (event.name, event.reason) == ("Failed", "the disk is full")
     assert driver.state is not None
     assert mpc_recording(driver) == "not-recording"
     assert isinstance(driver.do(START).result, RecordingStarted)

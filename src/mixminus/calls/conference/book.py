@@ -174,7 +174,7 @@ class Conferences:
         recording_id = effect.recording.id
         return await self._board.taps.begin(
             effect,
-            lambda reason, samples: self._broke(live.key, ConferenceRecordingBroke(recording_id, reason, samples)),
+            lambda reason, begun: self._broke(live.key, ConferenceRecordingBroke(recording_id, reason, begun)),
         )
 
     def _broke(self, key: Key, message: ConferenceRecordingBroke) -> None:

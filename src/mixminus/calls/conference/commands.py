@@ -34,9 +34,11 @@ class ConferencePromptEnded(msgspec.Struct, frozen=True):
 
 
 class ConferenceRecordingBroke(msgspec.Struct, frozen=True):
+    """The recording cannot go on. ``begun``: something of it may be on disk."""
+
     recording_id: str
     reason: str
-    samples: int
+    begun: bool
 
 
 class EndConference(msgspec.Struct, frozen=True, kw_only=True):

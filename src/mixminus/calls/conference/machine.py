@@ -37,7 +37,7 @@ from mixminus.calls.conference.effects import (
 )
 from mixminus.calls.decision import Decision, Ledger
 from mixminus.calls.document.elements import ConferenceElement
-from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
+from mixminus.calls.effects import BeginTap, EndTap
 from mixminus.calls.events import RecordedSound, SoundRequest
 from mixminus.calls.hearing import SOUNDS, TALK, WAIT, Masks
 from mixminus.calls.leg.inputs import CallRecordingStarted, ConferenceJoined
@@ -339,9 +339,8 @@ def _stop_recording(draft: _Draft) -> None:
 def _recording_broke(draft: _Draft, command: ConferenceRecordingBroke) -> None:
     row = draft.state.recording
     if row is not None and row.id == command.recording_id:
-        recording.fail(row, command.reason, draft.ledger, samples=command.samples)
         draft.change(recording=None)
-        draft.do(AbandonTap(row.id))
+        draft.do(recording.broken(row, command.reason, draft.ledger, begun=command.begun))
 
 
 _HANDLERS: dict[type, Callable[[_Draft, Any], None]] = {

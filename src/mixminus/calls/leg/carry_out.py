@@ -213,7 +213,7 @@ class LegEffects:
         recording_id = effect.recording.id
         return await self._board.taps.begin(
             effect,
-            lambda reason, samples: self._board.post_leg(call_uuid, LegRecordingBroke(recording_id, reason, samples)),
+            lambda reason, begun: self._board.post_leg(call_uuid, LegRecordingBroke(recording_id, reason, begun)),
         )
 
     async def _join_conference(self, call_uuid: str, effect: wanted.JoinConference) -> None:

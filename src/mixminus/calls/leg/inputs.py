@@ -36,11 +36,11 @@ class EarlyMediaUp(msgspec.Struct, frozen=True):
 
 
 class LegRecordingBroke(msgspec.Struct, frozen=True):
-    """The spool of one of the leg's recordings can no longer be written."""
+    """One of the leg's recordings cannot go on. ``begun``: something of it may be on disk."""
 
     recording_id: str
     reason: str
-    samples: int
+    begun: bool
 
 
 class CalleeRang(msgspec.Struct, frozen=True):

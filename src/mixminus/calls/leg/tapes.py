@@ -6,7 +6,7 @@ from typing import Literal
 
 from mixminus.calls import recording
 from mixminus.calls.commands import Callback
-from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
+from mixminus.calls.effects import BeginTap, EndTap
 from mixminus.calls.events import RecordedSound
 from mixminus.calls.leg.inputs import LegRecordingBroke
 from mixminus.calls.leg.state import Draft, Taking
@@ -51,13 +51,12 @@ def sound_of(row: RecordingRow) -> RecordedSound:
 
 
 def broke(draft: Draft, command: LegRecordingBroke) -> None:
-    """One recording can no longer be written: it has failed, the call goes on."""
+    """One recording can no longer be written: it ends, the call goes on."""
     row = next((row for row in draft.leg.recordings if row.id == command.recording_id), None)
     if row is None:
         return
-    recording.fail(row, command.reason, draft.ledger, samples=command.samples)
     draft.change(recordings=tuple(other for other in draft.leg.recordings if other.id != row.id))
-    draft.do(AbandonTap(row.id))
+    draft.do(recording.broken(row, command.reason, draft.ledger, begun=command.begun))
     task = draft.leg.task
     if isinstance(task, Taking) and task.row is not None and task.row.id == row.id:
         draft.wake("element", None)

@@ -139,7 +139,7 @@ class MpcEffects:
     async def _begin_tap(self, uuid: str, effect: effects.BeginTap) -> Answer:
         recording_id = effect.recording.id
         return await self._board.taps.begin(
-            effect, lambda reason, samples: self._tell(uuid, RecordingBroke(recording_id, reason, samples))
+            effect, lambda reason, begun: self._tell(uuid, RecordingBroke(recording_id, reason, begun))
         )
 
     async def _pause_tap(self, uuid: str, effect: effects.PauseTap) -> Answer:

@@ -17,7 +17,7 @@ from mixminus.calls.commands import (
     StopParticipantRecording,
     TrackType,
 )
-from mixminus.calls.effects import AbandonTap, BeginTap, EndTap
+from mixminus.calls.effects import BeginTap, EndTap
 from mixminus.calls.inputs import RecordingBroke
 from mixminus.calls.mpc import tapes
 from mixminus.calls.mpc.draft import Draft, MpcDecision
@@ -147,6 +147,5 @@ def stop_all(draft: Draft) -> None:
 def broke(draft: Draft, command: RecordingBroke) -> None:
     for key, row in list(draft.member_recordings.items()):
         if row.id == command.recording_id:
-            recording.fail(row, command.reason, draft.ledger, samples=command.samples)
-            draft.do(AbandonTap(row.id))
+            draft.do(recording.broken(row, command.reason, draft.ledger, begun=command.begun))
             del draft.member_recordings[key]

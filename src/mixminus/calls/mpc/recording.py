@@ -16,7 +16,6 @@ from mixminus.calls.commands import (
     StopRecording,
 )
 from mixminus.calls.effects import (
-    AbandonTap,
     AnnounceRecording,
     AnnounceStop,
     BeginTap,
@@ -159,11 +158,10 @@ def stop_if_running(draft: Draft) -> None:
 
 
 def broke(draft: Draft, command: RecordingBroke) -> MpcDecision:
-    """The spool cannot be written: said at once, and the call goes on."""
+    """The spool cannot be written: the recording ends, and the call goes on."""
     row = draft.recording
     if row is not None and row.id == command.recording_id:
-        recording.fail(row, command.reason, draft.ledger, samples=command.samples)
-        draft.do(AbandonTap(row.id))
+        draft.do(recording.broken(row, command.reason, draft.ledger, begun=command.begun))
         draft.recording = None
         draft.change(recording="not-recording")
     member_recording.broke(draft, command)
