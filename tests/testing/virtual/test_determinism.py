@@ -52,6 +52,7 @@ def scenario(folder: Path, seed: int = 7) -> dict[str, Any]:
         return world.log()
 
 
+@pytest.mark.timeout(180)
 def test_a_second_run_and_another_process_give_the_same_bytes(tmp_path: Path) -> None:
     first = scenario(tmp_path / "one")
     assert len(first["callbacks"]) > 10 and first["recordings"][0]["samples"] > 70_000
