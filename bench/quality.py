@@ -2,7 +2,8 @@
 
 Synthesised speech is sent over emulated networks into the engine, all conditions at once. What another participant
 hears and what the recording holds are compared with what was said. The same packets are played once more with two
-simpler concealments: the last 20 ms repeated, and silence.
+simpler concealments: the last 20 ms repeated, and silence. Beside them, what ITU-T G.711 Appendix I makes of those that
+were not lost, each in time (:mod:`bench.appendix_i`).
 
 Scores: PESQ narrowband (ITU-T P.862.1, MOS-LQO 1.0 to 4.55), and STOI (0 to 1) of half-second pieces, each laid on the
 original where it fits best.
@@ -18,6 +19,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from bench import appendix_i
 from bench.engine import Discard
 from numpy.typing import NDArray
 from rich.console import Console
@@ -59,6 +61,8 @@ class Caller(Discard):
     ear: protocol.Address
     heard: list[Pcm] = field(default_factory=list)
     tape: list[Pcm] = field(default_factory=list)
+    came: list[Pcm | None] = field(default_factory=list)
+    """What was sent, as it sounds, frame by frame; None: lost on the way."""
     delay_ms: float = 0.0
 
     def write(self, pcm: Pcm, now_ns: int) -> None:
@@ -71,6 +75,8 @@ class Score:
     stoi: float
     recorded: float
     """PESQ of the recording."""
+    yardstick: float
+    """PESQ of Appendix I."""
     delay_ms: float
     """Mean depth of the jitter buffer while there was speech."""
 
@@ -109,7 +115,10 @@ def play(lines: list[Caller]) -> None:
             at = tick - LEAD
             payload = frames[at] if 0 <= at < len(frames) else bytes([0xFF]) * FRAME
             header = RtpHeader(0, tick & 0xFFFF, tick * FRAME, 7)
+            lost = line.link.lost
             line.link.send(header.pack() + payload, now_ns)
+            codes = np.frombuffer(payload, np.uint8)
+            line.came.append(g711.DECODE[g711.PCMU][codes] if line.link.lost == lost else None)
             for packet in line.link.arrived(now_ns + TICK_NS // 2):
                 batch.append(packet, address, 0)
         out = engine.tick(now_ns, batch)
@@ -171,6 +180,7 @@ def _score(line: Caller) -> Score:
         mos(line.voice, heard[span]),
         intelligibility(line.voice, heard, RATE),
         mos(line.voice, tape[span]),
+        mos(line.voice, appendix_i.conceal(line.came)[span]),
         line.delay_ms,
     )
 
@@ -233,7 +243,18 @@ def also(weather: Weather) -> str:
 
 def show(found: dict[str, dict[Weather, Score]]) -> None:
     table = Table(title="speech after a bad network: PESQ (narrowband MOS-LQO)")
-    heads = ("loss", "burst", "jitter ms", "also", *METHODS, "recording", "STOI", "STOI repetition", "buffer ms")
+    heads = (
+        "loss",
+        "burst",
+        "jitter ms",
+        "also",
+        *METHODS,
+        "Appendix I",
+        "recording",
+        "STOI",
+        "STOI repetition",
+        "buffer ms",
+    )
     for head in heads:
         table.add_column(head, justify="right")
     for weather, ours in found["mixminus"].items():
@@ -243,6 +264,7 @@ def show(found: dict[str, dict[Weather, Score]]) -> None:
             f"{weather.jitter_ms:.0f}",
             also(weather),
             *(f"{found[name][weather].pesq:.2f}" for name in METHODS),
+            f"{ours.yardstick:.2f}",
             f"{ours.recorded:.2f}",
             f"{ours.stoi:.3f}",
             f"{found['repetition'][weather].stoi:.3f}",
