@@ -82,7 +82,8 @@ class Steady:
         batch.data[:count, 1] = head[:, 0]
         batch.data[:count, 2:4] = head[:, 1].astype(">u2").view(np.uint8).reshape(count, 2)
         batch.data[:count, 4:12] = head[:, 2:4].astype(">u4").view(np.uint8).reshape(count, 8)
-        batch.data[:count, 12 : 12 + FRAME] = [codes[:FRAME] for codes in sound]
+        for row, codes in zip(batch.data, sound, strict=False):
+            row[12 : 12 + FRAME] = codes[:FRAME]
         batch.length[:count] = 12 + FRAME
         batch.port[:count] = head[:, 4]
         batch.count = count
