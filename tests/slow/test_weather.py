@@ -1,4 +1,7 @@
-"""Bad weather around a call that must go on: garbage, dead and slow receivers, a full disk."""
+"""Bad weather around a call that must go on: garbage on its sockets, a full disk.
+
+Both are real, for they are about sockets and a file system; dead, slow and failing receivers: ``tests/flows``.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from mixminus.recording.reserve import AHEAD_SECONDS, REFILL_SECONDS, TELL_SECONDS
 from mixminus.settings import split_host_port
 from mixminus.testing import ear, sources
 from mixminus.testing.multiparty import MultiPartyCall, hears
@@ -92,42 +96,6 @@ async def test_garbage_on_every_port_does_not_disturb_a_call(
     await sink.wait_for("MPCRecordingCompleted", timeout=20)
 
 
-async def test_a_dead_and_a_slow_receiver_delay_nobody_else(
-    server: ServerProcess, sink: CallbackSink, phone: PhoneMaker
-) -> None:
-    agent, customer = await phone("agent", AGENT), await phone("customer", CUSTOMER)
-    client = server.plivo_client()
-    dead = MultiPartyCall(client, sink, "dead")
-    await dead.dial("agent", agent.address, status_callback_url="http://127.0.0.1:1/status")
-    await agent.in_call()
-    sink.slow("/recording", 4.0)
-    slow = MultiPartyCall(client, sink, "slow")
-    await slow.add("customer", customer)
-    await slow.record()
-    await slow("stop_recording")
-    began = time.monotonic()
-    await slow("stop")
-    await sink.wait_for("MPCEnd", timeout=2)
-    assert time.monotonic() - began < 2
-    await sink.wait_for("MPCRecordingCompleted", timeout=15)
-    await dead("stop")
-    await agent.call_over()
-
-
-async def test_a_failing_receiver_gets_everything_in_order_once_it_is_well(
-    server: ServerProcess, sink: CallbackSink, phone: PhoneMaker
-) -> None:
-    agent = await phone("agent", AGENT)
-    sink.fail("/status", status=503, times=2)
-    call = MultiPartyCall(server.plivo_client(), sink, "failing")
-    await call.dial("agent", agent.address, status_callback_url=sink.url("/status#rc=3&rp=all"))
-    await sink.wait_for(lambda one: one.event == "MPCStart" and one.answered == 200, timeout=30)
-    sink.fail("/status", status=503, times=2)
-    await call("stop")
-    await sink.wait_for(lambda one: one.event == "MPCEnd" and one.answered == 200, timeout=30)
-    assert sink.events("/status") == ["MPCInitialized", "ParticipantJoin", "MPCStart", "ParticipantExit", "MPCEnd"]
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
@@ -160,6 +128,33 @@ async def test_a_full_disk_is_told_and_survived(small_disk: Path, sink: Callback
         if told.event == "MPCRecordingCompleted":
             saved = await download(server, told)
             assert len(saved) / sources.RATE > 1
+        await hears(agent, {CUSTOMER}, TONES)
+        await call("stop")
+        await sink.wait_for("MPCEnd")
+
+
+@pytest.mark.timeout(120)
+async def test_what_was_said_before_a_disk_stayed_full_is_delivered(
+    small_disk: Path, sink: CallbackSink, phone: PhoneMaker
+) -> None:
+    agent, customer = await phone("agent", AGENT), await phone("customer", CUSTOMER)
+    async with ServerProcess(small_disk) as server:
+        sink.auth_token = server.address.auth_token
+        call = MultiPartyCall(server.plivo_client(), sink, "full")
+        await call.add("agent", agent)
+        await call.add("customer", customer)
+        await call.record("wav")
+        await hears(agent, {CUSTOMER}, TONES, seconds=2, timeout=10)
+        filler = small_disk / "filler"
+        _fill(filler)
+        await hears(agent, {CUSTOMER}, TONES, seconds=AHEAD_SECONDS + 2, timeout=60)
+        filler.unlink()
+        told = await sink.wait_for(_over, timeout=30)
+        assert told.event == "MPCRecordingCompleted"
+        assert "disk full" in told.parameters["FailureReason"]
+        saved = await download(server, told)
+        assert len(saved) / sources.RATE > 2 + REFILL_SECONDS - TELL_SECONDS - 1
+        assert ear.tones(saved, TONES) == set(TONES)
         await hears(agent, {CUSTOMER}, TONES)
         await call("stop")
         await sink.wait_for("MPCEnd")

@@ -66,6 +66,9 @@ class AsyncWorld:
     async def unreachable(self, url_begin: str, reason: str = "connection refused") -> None:
         await run(self.world.unreachable, url_begin, reason)
 
+    async def slow(self, url_begin: str, seconds: float) -> None:
+        await run(self.world.slow, url_begin, seconds)
+
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call something that waits for the world, while this loop goes on; returns its result."""
         return await run(function, *args, **kwargs)

@@ -1,4 +1,6 @@
-"""The application under test, mounted in process: on real HTTP, on threads of its own, in real time."""
+"""The application under test, mounted in process: on real HTTP, on threads of its own, in real time. And one for tests
+that bring none.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,29 @@ import socketserver
 import threading
 import wsgiref.simple_server
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 
+from mixminus.testing.sink import CallbackSink
+
+if TYPE_CHECKING:
+    from mixminus.testing.virtual.world import World
+
 App: TypeAlias = Callable[..., Any]
 _HOST = "127.0.0.1"
+
+
+class BuiltInApp(CallbackSink):
+    """The application when none is mounted: takes every callback, answers what it is told to."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def slow(self, path: str, seconds: float) -> None:
+        """Let answers to requests to ``path`` take so many virtual seconds; 0 ends that."""
+        self._world.slow(self.url(path), seconds)
 
 
 def serve_app(app: App) -> tuple[str, Callable[[], None]]:

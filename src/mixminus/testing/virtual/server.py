@@ -6,19 +6,17 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mixminus.errors import OutboundError, StorageError
+from mixminus.errors import StorageError
 from mixminus.ids import Mint
 from mixminus.outbound.client import OutboundClient
-from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.recording.client import Finisher, _Member
 from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import NoAudio
@@ -38,38 +36,14 @@ from mixminus.settings import Settings
 from mixminus.sounds.decode import write_wavs
 from mixminus.store.db import Store
 from mixminus.testing.virtual.bank import Bank
-from mixminus.testing.virtual.frozen import Answer, Entry, Frozen, again, answer_of
+from mixminus.testing.virtual.exchanges import Exchange, GatedClient, ReplayClient
+from mixminus.testing.virtual.frozen import Answer, Entry, Frozen
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.media import HOST, VirtualMedia, VirtualWorker
 from mixminus.testing.virtual.store import MemoryStore
 
 PUBLIC, APP = "http://mixminus", "http://app"
 """Stand in logs for the server's own address and the application's, whose ports are others at each run."""
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One request to the application, and what it answered: status 0 and a sentence if nothing came."""
-
-    at: datetime
-    method: str
-    url: str
-    body: str
-    status: int
-    answer: str
-    event_id: str
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """Query and form parameters."""
-        query = urlsplit(self.url).query
-        return dict(parse_qsl(query, keep_blank_values=True)) | dict(parse_qsl(self.body, keep_blank_values=True))
-
-    @property
-    def event(self) -> str:
-        """``EventName``, or ``Event``, or the call's status: what it is about."""
-        fields = self.fields
-        return next((fields[key] for key in ("EventName", "Event", "CallStatus") if fields.get(key)), "")
 
 
 @dataclass(frozen=True)
@@ -189,6 +163,10 @@ class VirtualServer(Server):
         assert isinstance(self.outbound, GatedClient)
         self.outbound.down[url_begin] = reason
 
+    def make_slow(self, url_begin: str, seconds: float) -> None:
+        assert isinstance(self.outbound, GatedClient)
+        self.outbound.late[url_begin] = seconds
+
     @property
     def worker(self) -> VirtualWorker:
         media = self.media
@@ -289,70 +267,6 @@ def _receiving(body: bytes, then: Callable[[], Awaitable[Any]]) -> Receive:
     return receive
 
 
-class GatedClient(OutboundClient):
-    """One request to the application at a time, in order; the clock stands still until it is answered."""
-
-    def __init__(self, loop: VirtualLoop, server: VirtualServer, *, allow_private: bool) -> None:
-        super().__init__(allow_private=allow_private)
-        self._loop, self._server = loop, server
-        self._turn = asyncio.Lock()
-        self.down: dict[str, str] = {}
-        """Begins of URLs that cannot be reached, and why."""
-
-    async def fetch(self, request: OutboundRequest) -> OutboundResponse:
-        with self._loop.outside():
-            if self._loop.working:  # the application waits for the answer of a request that waits for this one
-                return await self._fetch(request)
-            async with self._turn:
-                return await self._fetch(request)
-
-    async def _fetch(self, request: OutboundRequest) -> OutboundResponse:
-        status, answer = 0, ""
-        at = self._loop.clock.wall
-        place = len(self._server.answers)
-        self._server.answers.append(Answer())
-        try:
-            reason = next((why for begin, why in self.down.items() if why and request.url.startswith(begin)), "")
-            if reason:
-                raise OutboundError("connect", f"{request.url}: {reason}")
-            response = await self._ask(request, place)
-            status, answer = response.status, response.body.decode("utf-8", "replace")
-            self._server.answers[place] = answer_of(response)
-            return response
-        except OutboundError as error:
-            answer = str(error)
-            self._server.answers[place] = answer_of(error)
-            raise
-        finally:
-            # Whatever else belongs to this instant comes first, however quick the application was.
-            await self._loop.at_rest(but_asked=True)
-            body = (request.body or b"").decode("utf-8", "replace")
-            event_id = request.headers.get("X-Mixminus-Event-Id", "")
-            exchange = Exchange(at, request.method, request.url, body, status, answer, event_id)
-            self._server.exchanges.append(exchange)
-
-    async def _ask(self, request: OutboundRequest, place: int) -> OutboundResponse:
-        return await super().fetch(request)
-
-
-class ReplayClient(GatedClient):
-    """Answers as the application did then; asks of the API what it asked then."""
-
-    def __init__(self, loop: VirtualLoop, server: VirtualServer, frozen: Frozen) -> None:
-        super().__init__(loop, server, allow_private=False)
-        self._frozen = frozen
-
-    async def _ask(self, request: OutboundRequest, place: int) -> OutboundResponse:
-        if request.sign is not None:
-            request.sign(request.url)  # its nonce comes out of the mint, as it did then
-        for entry in self._frozen.journal:
-            if entry.within == place:
-                await self._server.ask_again(entry)
-        if place >= len(self._frozen.answers):
-            raise OutboundError("connect", f"{request.url}: was not asked for then")
-        return again(self._frozen.answers[place], request)
-
-
 class InlineFinisher(Finisher):
     """The finisher's desk in this process: a file is made as time goes on, and finished when it is asked for."""
 
@@ -396,14 +310,3 @@ class InlineMember(_Member):
                 self._desk.receive(follow)
             raise NoAudio(answer.reason) if answer.empty else StorageError(answer.reason)
         return answer
-
-
-def without_bases(exchange: Exchange, bases: dict[str, str]) -> Exchange:
-    """With addresses of this run replaced: ``bases`` says by what."""
-
-    def told(text: str) -> str:
-        for base, name in bases.items():
-            text = text.replace(base, name).replace(quote_plus(base), quote_plus(name))
-        return text
-
-    return replace(exchange, url=told(exchange.url), body=told(exchange.body), answer=told(exchange.answer))

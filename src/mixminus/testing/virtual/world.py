@@ -21,15 +21,16 @@ from mixminus.media.protocol import StartTap
 from mixminus.settings import Settings
 from mixminus.testing.ear import Span
 from mixminus.testing.server import ServerAddress, plivo_client
-from mixminus.testing.sink import CallbackSink, Received
+from mixminus.testing.sink import Received
 from mixminus.testing.sources import from_file
 from mixminus.testing.virtual.aio import AsyncWorld
-from mixminus.testing.virtual.apps import App, serve_app
+from mixminus.testing.virtual.apps import App, BuiltInApp, serve_app
+from mixminus.testing.virtual.exchanges import Exchange, without_bases
 from mixminus.testing.virtual.frozen import Entry, Frozen
 from mixminus.testing.virtual.loop import VirtualLoop
 from mixminus.testing.virtual.phones import Phone
 from mixminus.testing.virtual.recordings import Recording, spans_of
-from mixminus.testing.virtual.server import APP, PUBLIC, Asked, Exchange, VirtualServer, settings_for, without_bases
+from mixminus.testing.virtual.server import APP, PUBLIC, Asked, VirtualServer, settings_for
 from mixminus.testing.virtual.timeline import Timeline, timeline
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class World:
         self.bases: list[str] = []
         """Base URLs of the applications."""
         self.server: VirtualServer
-        self.app: CallbackSink
+        self.app: BuiltInApp
         """The application when none is mounted: takes every callback, answers what it is told to."""
 
     # -- life
@@ -117,7 +118,7 @@ class World:
             self._broken.set_exception(error)
 
     async def _start(self) -> None:
-        self.app = CallbackSink()
+        self.app = BuiltInApp(self)
         self.bases.append(await self.app.start())
         given = {"default_answer_url": self.app.url("/answer"), **self._given}
         settings = self._settings or settings_for(self._data, **given)
@@ -307,6 +308,11 @@ class World:
         """From now on URLs that begin so cannot be reached; an empty reason ends that."""
         self.note("fault", "", "unreachable", {"url_begin": url_begin, "reason": reason})
         self.do(lambda: self.server.make_unreachable(url_begin, reason))
+
+    def slow(self, url_begin: str, seconds: float) -> None:
+        """From now on URLs that begin so answer only after so many virtual seconds; 0 ends that."""
+        self.note("fault", "", "slow", {"url_begin": url_begin, "seconds": seconds})
+        self.do(lambda: self.server.make_slow(url_begin, seconds))
 
     # -- what happened
 
