@@ -6,6 +6,7 @@ import asyncio
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from mixminus.errors import MediaError
 from mixminus.media.carrying import Answer, TapCarrier
@@ -112,6 +113,14 @@ async def test_a_spool_that_fails_on_the_way_is_told_and_can_still_be_stopped() 
     assert scene.old.mirror.failed_taps == {"t"}
     scene.old.mirror.accepted(StopTap("t"))
     assert scene.new.told == []
+
+
+async def test_a_spool_that_will_fail_still_goes_along() -> None:
+    scene = Scene()
+    scene.leaves()
+    assert not scene.carrier.observed(replace(FAILED, writing=True))
+    scene.carrier.observed(LEFT)
+    assert [type(command) for command in scene.new.commands] == [StartTap], "where it is told again"
 
 
 async def test_stopped_and_failed_on_the_way_it_is_gone() -> None:

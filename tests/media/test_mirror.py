@@ -119,6 +119,16 @@ def test_a_failed_tap_is_not_opened_again() -> None:
     assert mirror.failed_taps == set()
 
 
+def test_a_tap_that_will_fail_is_stopped_where_it_runs() -> None:
+    mirror = mirror_of(TAP)
+    mirror.observed(TapFailed(tap="t", reason="disk full", samples=1, at_ns=1, writing=True))
+    assert mirror.replay() == [TAP] and mirror.failed_taps == set()
+    mirror.accepted(StopTap(tap="t"))
+    assert mirror.rooms(), "it is still being closed"
+    mirror.observed(TapClosed(tap="t", samples=8000, rate=8000, at_ns=1))
+    assert mirror.rooms() == set()
+
+
 def test_events_about_what_has_gone_change_nothing() -> None:
     mirror = Mirror()
     mirror.observed(LegLatched(leg="x", remote=TRUE, at_ns=1))

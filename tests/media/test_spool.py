@@ -263,7 +263,13 @@ def test_a_disk_that_hangs_costs_the_tap_not_the_tick_or_the_memory(
     assert isinstance(event, TapFailed)
     assert blamed in event.reason
     assert writer.backlog <= 10_000
+    tap.close(200 * TICK)
     hang.set()
+    (closed,) = wait_for(writer)
+    assert isinstance(closed, TapClosed)
+    told = read(tmp_path / "rec")
+    assert told.samples == closed.samples == 10_000 // 320 * 160, "what found room is written after all"
+    assert not told.ended, "and was cut off"
 
 
 def test_a_writer_that_falls_behind_costs_marked_gaps_and_no_recording(tmp_path: Path) -> None:

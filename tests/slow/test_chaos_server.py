@@ -53,8 +53,6 @@ SLACK = 0.25
 """Seconds that a request may take to come into force on a busy machine."""
 REPLACED = 4.0
 """Seconds in which a killed media worker is replaced: nothing is mixed meanwhile, so nothing can be kept."""
-TOLD = 2.0
-"""Seconds in which a full disk is told. Of what is killed earlier nothing is kept from when the disk was full."""
 EVENT_ID = "X-Mixminus-Event-Id"
 
 
@@ -184,12 +182,11 @@ class Chaos:
         with contextlib.suppress(PlivoRestError):  # the disk may be full
             await call("stop_recording")
             self.running.remove(one)
-            one.least_end, one.most_end = self._least(one, least), time.monotonic()
+            one.least_end, one.most_end = self._least(least), time.monotonic()
 
-    def _least(self, one: Recorded, now: float) -> float:
-        """Until when samples were mixed, and could be kept, for sure."""
-        until = self.worker_killed if now - self.worker_killed < REPLACED else now
-        return min(until, one.disk_full) if one.disk_full and now - one.disk_full < TOLD else until
+    def _least(self, now: float) -> float:
+        """Until when samples were mixed for sure."""
+        return self.worker_killed if now - self.worker_killed < REPLACED else now
 
     async def _fault(self) -> None:
         faults: list[Callable[[], Awaitable[None]]] = [self._kill_finisher, self._kill_worker, self._kill_finisher]
@@ -235,7 +232,8 @@ class Chaos:
                     file.write(bytes(1 << 20))
         except OSError as error:
             assert error.errno == errno.ENOSPC
-        await asyncio.sleep(self.randomly.uniform(0.1, 0.8))
+        most = self.randomly.choice((0.8, 8.0))
+        await asyncio.sleep(self.randomly.uniform(0.1, most))
         ballast.unlink()
 
     def _die(self) -> None:
@@ -247,7 +245,7 @@ class Chaos:
             self.kinds["kill of the control process"] += 1
             os.kill(self.server.address.pid, signal.SIGKILL)
         for one in self.running:
-            one.least_end, one.most_end = self._least(one, least), time.monotonic() + SLACK
+            one.least_end, one.most_end = self._least(least), time.monotonic() + SLACK
         self.running.clear()
         with contextlib.suppress(ProcessLookupError):
             self.server.kill()
@@ -334,7 +332,7 @@ async def _judge_one(chaos: Chaos, one: Recorded, totals: Totals) -> None:
     if ending.event == "MPCRecordingFailed":
         totals.failed += 1
         reason = ending.parameters.get("FailureReason", "")
-        if one.least > ALLOWED_LOSS and not (one.disk_full and "disk full" in reason):
+        if one.least > ALLOWED_LOSS:
             totals.problems.append(f"{what}: failed: {reason}")
         return
     await _judge_file(chaos, one, ending.parameters, what, totals)
@@ -349,8 +347,12 @@ async def _judge_file(chaos: Chaos, one: Recorded, told: Any, what: str, totals:
         return
     samples = sources.from_file(io.BytesIO(content))
     seconds = len(samples) / sources.RATE
-    totals.lost_ms = max(totals.lost_ms, 1000 * (one.least - seconds))
-    if not one.least - ALLOWED_LOSS <= seconds <= one.most + SLACK:
+    least = one.least
+    if "disk full" in told.get("FailureReason", "") and one.disk_full:
+        totals.cut_short += 1
+        least = min(least, one.disk_full - one.answered - one.paused)
+    totals.lost_ms = max(totals.lost_ms, 1000 * (least - seconds))
+    if not least - ALLOWED_LOSS <= seconds <= one.most + SLACK:
         totals.problems.append(f"{what}: {seconds:.3f} s were kept")
     if one.whole and seconds > 1.2 and ear.tones(samples[: sources.RATE], [*TONES, 1000]) != set(TONES):
         totals.problems.append(f"{what}: it does not hold what was said")

@@ -141,7 +141,7 @@ class Recording(Body, frozen=True, kw_only=True):
     state: str
     """``recording``, ``paused``, ``finishing``, ``ready`` or ``failed``. This and what follows is ours."""
     failure: str
-    """Of a failed recording: why, and whose fault it is."""
+    """Why there is no file, or why it ends too early, and whose fault it is."""
     sha256: str
     """Of the file, as it is downloaded; empty before it is ready. So is ``size``, in bytes."""
     size: int

@@ -80,7 +80,7 @@ class TapCarrier:
         if isinstance(event, TapClosed) and event.tap in self._between:
             self._go_on(event.tap)
             return True
-        if isinstance(event, TapFailed) and event.tap in self._between:
+        if isinstance(event, TapFailed) and not event.writing and event.tap in self._between:
             self._give_up(event.tap)
         self._taps.observed(event)
         return False

@@ -47,6 +47,8 @@ class LegTaps:
         match event:
             case TapOpened() if event.tap in self._taps:
                 self._taps[event.tap] = replace(self._taps[event.tap], least_rate=event.rate)
+            case TapFailed() if event.writing:
+                pass
             case TapClosed() | TapFailed():
                 self._taps.pop(event.tap, None)
 

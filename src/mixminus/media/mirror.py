@@ -47,7 +47,7 @@ class Mirror:
         self.players: dict[str, Play] = {}
         self.taps: dict[str, StartTap] = {}
         self.failed_taps: set[str] = set()
-        """Told as TapFailed and not stopped yet."""
+        """Told as TapFailed, written to no more, and not stopped yet."""
         self._closing: dict[str, tuple[StartTap, StopTap]] = {}
         self._speaking: set[str] = set()
         self._dialling: dict[str, int] = {}
@@ -119,7 +119,7 @@ class Mirror:
                 self.taps[event.tap] = replace(self.taps[event.tap], least_rate=event.rate)
             case TapClosed():
                 self._closing.pop(event.tap, None)
-            case TapFailed():
+            case TapFailed() if not event.writing:
                 self._closing.pop(event.tap, None)
                 if event.tap in self.taps:
                     self.failed_taps.add(event.tap)

@@ -109,7 +109,9 @@ class Tap:
         self.elsewhere = False
         """When it is closed the recording is not over: another worker goes on with it."""
         self.failed = False
-        """Set by whichever side finds out first; nothing is queued after it."""
+        """Set by whichever side finds out first; nothing but its closing is queued after it."""
+        self.broken = False
+        """The writer thread's: nothing can be written any more."""
         self.told = False
         """That it has failed, ahead of time: it is written to until it is closed."""
         self.file: SpoolFile | None = None
@@ -252,17 +254,17 @@ class SpoolWriter:
 
     def _enqueue(self, tap: Tap, operation: Operation, value: Value, now_ns: int) -> bool:
         """Whether it was taken; what has samples is not while the backlog is at its limit."""
-        if tap.failed:
+        if tap.failed and (tap.broken or not tap.closing):
             return True
         if isinstance(value, bytes | Beside):
             limit = self._backlog_limit if isinstance(value, bytes) else self._backlog_limit * BESIDE_SHARE
             if self.backlog + len(value) > limit:
                 if self._is_stuck(now_ns):
-                    self._fail(tap, self._why_stuck(tap), now_ns)
-                    self._queue.append((tap, "close", 0, now_ns))
+                    tap.failed = tap.told = True  # what is queued already is written if it can be
+                    self._tell(tap, self._why_stuck(tap), now_ns, writing=True)
                 return False
             self._queued_bytes += len(value)
-        if tap.left_out:
+        if tap.left_out and not tap.failed:
             self._queue.append((tap, "gap", tap.left_out, now_ns))
             tap.left_out = 0
         self._queue.append((tap, operation, value, now_ns))
@@ -327,7 +329,7 @@ class SpoolWriter:
         tap, operation, value, now_ns = entry
         if isinstance(value, bytes | Beside):
             self._written_bytes += len(value)
-        if tap.failed:
+        if tap.broken:
             self._abandon(tap, now_ns)
             return
         try:
@@ -349,8 +351,7 @@ class SpoolWriter:
         try:
             tap.file = opening.file.result()
         except (StorageError, OSError) as error:
-            if not tap.failed:
-                self._fail(tap, str(error), tap.covered_ns)
+            self._fail(tap, str(error), tap.covered_ns)
         for entry in opening.entries:
             self._pass_on(entry)  # one of them may begin another segment
 
@@ -426,12 +427,12 @@ class SpoolWriter:
         return True
 
     def _sync(self) -> None:
-        files = [tap.file for tap in self._dirty if tap.file is not None and not tap.failed]
+        files = [tap.file for tap in self._dirty if tap.file is not None and not tap.broken]
         if self._synced(files):
             self._dirty.clear()
             return
         for tap in self._dirty:
-            if tap.file is None or tap.failed:
+            if tap.file is None or tap.broken:
                 continue
             try:
                 tap.file.sync()
@@ -457,14 +458,16 @@ class SpoolWriter:
             self._let_go(file, now_ns)
 
     def _let_go(self, file: SpoolFile, now_ns: int) -> None:
+        file.leave()  # without the mark of an end: it was cut off
         try:
             file.close(now_ns)
         except (StorageError, OSError):
             return  # already told as TapFailed, for the first reason
 
     def _fail(self, tap: Tap, reason: str, now_ns: int) -> None:
-        tap.failed = True
-        self._tell(tap, reason, now_ns)
+        if not tap.broken:
+            self._tell(tap, reason, now_ns)
+        tap.failed = tap.broken = True
 
     def _tell(self, tap: Tap, reason: str, now_ns: int, *, writing: bool = False) -> None:
         event = TapFailed(tap=tap.name, reason=reason, samples=tap.samples, at_ns=now_ns, writing=writing)

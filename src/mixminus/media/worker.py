@@ -26,7 +26,7 @@ from mixminus.media.engine import Engine
 from mixminus.media.frames import FrameReader, frame
 from mixminus.media.loop import LATE_NS, TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
 from mixminus.media.netio import open_netio
-from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap
+from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap, TapFailed
 from mixminus.media.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
 from mixminus.media.storage import load_wav, load_wide
 
@@ -151,7 +151,8 @@ class Worker:
         for event in self._engine.events():
             self._link.tell(event)
         for event in self.spools.events():
-            self._taps.pop(event.tap, None)
+            if not (isinstance(event, TapFailed) and event.writing):
+                self._taps.pop(event.tap, None)
             self._link.tell(event)
         self._link.flush()
 
