@@ -6,6 +6,7 @@ from media.kit import SILENCE, Studio, Tape, joined, through, tone
 from mixminus.media import protocol
 from mixminus.media.codecs import g711
 from mixminus.media.state import FRAME
+from mixminus.media.tap import BLOCK
 
 
 def start(studio: Studio, **options: object) -> Tape:
@@ -143,6 +144,16 @@ def test_who_speaks_is_noted_where_it_begins_and_ends() -> None:
     assert who == "a"
     assert [kind for _, kind, _, _ in tape.notes] == ["speech", "silence"]
     assert abs(begin - 31 * FRAME) <= FRAME and abs(end - 81 * FRAME) <= FRAME
+
+
+def test_whoever_speaks_at_the_end_is_noted_silent_wherever_in_a_block_that_is() -> None:
+    for ticks in range(BLOCK, 2 * BLOCK + 1):
+        studio = Studio()
+        studio.join("a")
+        tape = start(studio, notes=True)
+        speak(studio, ticks, a=440)
+        stop(studio)
+        assert [note[:3] for note in tape.notes[1:]] == [(ticks * FRAME, "silence", "a")], ticks
 
 
 def test_lost_sound_is_noted() -> None:

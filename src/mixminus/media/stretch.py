@@ -20,7 +20,7 @@ from mixminus.media.codecs import g711
 from mixminus.media.ingest import OVERFULL
 from mixminus.media.layout import LAWS
 from mixminus.media.matrix import Index
-from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, MediaState
+from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, TAIL, MediaState
 
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
@@ -257,12 +257,13 @@ def _calm_down(state: MediaState, row: Index, ticks: int) -> None:
 
 
 def _keep_last(state: MediaState, heads: Heads, ticks: int) -> None:
-    """Of the payloads, only as many as the ring can hold."""
-    kept = min(ticks * FRAME_SLOTS, SLOTS)
-    end = state.end[heads.row, None] + ticks * FRAME_SLOTS
-    number = end - kept + np.arange(kept)
-    place = number % SLOTS
+    """Of the payloads, what is still to be played and what concealment may look back on; it was all received."""
+    row, count = heads.row, ticks * FRAME_SLOTS
+    end = state.end[row, None] + count
+    number = end - np.arange(min(count, SLOTS), 0, -1)
+    state.stamp[row[:, None], number % SLOTS] = number
+    lag = int((state.end[row] - state.play[row]).max(initial=0))
+    kept = min(count, SLOTS, lag + TAIL // SLOT)
     begin = ticks * FRAME - kept * SLOT
     last = np.array([sound[begin : ticks * FRAME] for sound in heads.sound], np.uint8)
-    state.ring[heads.row[:, None], place] = last.reshape(-1, kept, SLOT)
-    state.stamp[heads.row[:, None], place] = number
+    state.ring[row[:, None], number[:, number.shape[1] - kept :] % SLOTS] = last.reshape(-1, kept, SLOT)

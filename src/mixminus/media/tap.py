@@ -27,14 +27,16 @@ class TapSink(Protocol):
     """Where the samples of one tap go. The engine calls it from inside the tick, so it must not block."""
 
     def write(self, pcm: NDArray[np.int16], now_ns: int) -> None:
-        """Take (S,) int16 samples, at most half a second of them (in virtual time a few); a view, to be copied or
-        consumed at once.
+        """Take (S,) int16 samples, at most half a second of them (in virtual time some seconds); a view, to be copied
+        or consumed at once.
 
         ``now_ns`` is the tick whose frame is the last in it; or the time of the command that made it flush.
         """
 
     def beside(self, tracks: Sequence[Track], notes: Sequence[Note]) -> None:
-        """What belongs to the samples of the :meth:`write` that follows at once; only for taps that asked for it."""
+        """What belongs to the samples of the :meth:`write` that follows at once, or notes of what ended with the last;
+        only for taps that asked for it.
+        """
 
     def pause(self, now_ns: int) -> None:
         """Nothing is recorded from here on; all samples before were written."""
@@ -179,37 +181,35 @@ class Taps:
         return not self._of_leg.any() and self._tracks.steady(plan, self._running)
 
     def record_stretch(self, plan: Plan, layout: Layout, sums: Pcm, source: Sources, now_ns: int) -> None:
-        """Many ticks as :meth:`record`: ``sums`` (U, K * S) and what they are made of; ``now_ns`` is the first of K
-        ticks.
+        """Many ticks as :meth:`record`, but handed on at once: ``sums`` (U, K * S) and what they are made of.
+
+        ``now_ns`` is the first of the K ticks.
         """
         ticks = sums.shape[1] // self._size
         at = np.flatnonzero(self._running)
+        silence = np.zeros(sums.shape[1], np.int16)
         for place, number in zip(at.tolist(), sums_of(plan, layout, self._row[at]).tolist(), strict=True):
-            done = 0
-            while done < ticks:
-                if not self._fill[place] and ticks - done >= 2 * BLOCK and not self._tracks.keeps(place):
-                    done += self._write_blocks(place, sums, number, done, now_ns)
-                    continue
-                fill = int(self._fill[place])
-                count = min(int(self._limit[place]) - fill, ticks - done)
-                columns = slice(done * self._size, (done + count) * self._size)
-                self._block[place, fill : fill + count].reshape(-1)[:] = sums[number, columns] if number >= 0 else 0
-                self._tracks.add_ticks(place, fill, source, done, count)
-                self._fill[place] += count
-                done += count
-                if self._fill[place] >= self._limit[place]:
-                    self._flush(place, now_ns + (done - 1) * TICK_NS)
+            sound = sums[number] if number >= 0 else silence
+            if self._fill[place]:
+                self._flush(place, now_ns - TICK_NS)
+            if self._tracks.keeps(place):
+                self._gather(place, sound, source, now_ns)
+            else:
+                self._sinks[place].write(sound, now_ns + (ticks - 1) * TICK_NS)
         if at.size:
             self._tracks.pass_ticks(ticks)
 
-    def _write_blocks(self, place: int, sums: Pcm, number: int, first: int, now_ns: int) -> int:
-        """Hand on, in one piece, as many whole blocks as there are from tick ``first`` on; returns their ticks."""
-        ticks = int(sums.shape[1] // self._size - first) // BLOCK * BLOCK
-        columns = slice(first * self._size, (first + ticks) * self._size)
-        sound = sums[number, columns] if number >= 0 else np.zeros(ticks * self._size, np.int16)
-        self._sinks[place].write(sound, now_ns + (first + ticks - 1) * TICK_NS)
-        self._limit[place] = BLOCK
-        return ticks
+    def _gather(self, place: int, sound: Pcm, source: Sources, now_ns: int) -> None:
+        """Many ticks, block by block, with what is kept beside them."""
+        ticks, done = sound.size // self._size, 0
+        while done < ticks:
+            count = min(BLOCK, ticks - done)
+            self._block[place, :count].reshape(-1)[:] = sound[done * self._size : (done + count) * self._size]
+            self._tracks.add_ticks(place, 0, source, done, count)
+            self._fill[place] = count
+            done += count
+            if count == BLOCK:
+                self._flush(place, now_ns + (done - 1) * TICK_NS)
 
     def _record_legs(self, at: Index, plan: Plan, layout: Layout, mix: Pcm) -> None:
         state = self._state
@@ -234,7 +234,7 @@ class Taps:
     def _flush(self, at: int, now_ns: int) -> None:
         fill = int(self._fill[at])
         tracks, notes = self._tracks.take(at, fill)
-        if fill and (tracks or notes):
+        if tracks or notes:
             self._sinks[at].beside(tracks, notes)
         if fill:
             self._sinks[at].write(self._block[at, :fill].reshape(-1), now_ns)
