@@ -1,4 +1,7 @@
-"""The whole server with two media workers: who is answered on one can join a call on the other."""
+"""The whole server with two media workers: who is answered on one can join a call on the other.
+
+Real: it is about processes that share sockets, and about how busy they are.
+"""
 
 from __future__ import annotations
 

@@ -66,6 +66,25 @@ def test_a_private_prompt_is_private_and_hold_music_is_the_customers(mixminus: W
     assert [one.path for one in mixminus.received].count("/prompt.wav") == 1
 
 
+def test_waiting_music_and_an_enter_sound_begin_at_their_instant(mixminus: World) -> None:
+    app = mixminus.app
+    app.answer("/music.wav", wav(MUSIC, 1))
+    app.answer("/wait", f"<Response><Play>{app.url('/music.wav')}</Play></Response>")
+    app.answer("/enter.wav", wav(PROMPT, 0.5))
+    agent, customer = two(mixminus)
+    add(mixminus, "agent", agent, wait_music_url=app.url("/wait"), wait_music_method="GET", start_mpc_on_enter=False)
+    mixminus.advance(2)
+    (waiting,) = ear.tone_spans(agent.samples(), MUSIC, above=LEAK)
+    assert waiting.start < 0.1 and waiting.end > 1.9
+    entered = mixminus.seconds
+    add(mixminus, "customer", customer, enter_sound=app.url("/enter.wav"), enter_sound_method="GET")
+    mixminus.advance(1.5)
+    for phone in (agent, customer):
+        (greeting,) = ear.tone_spans(phone.samples(since=entered), PROMPT, above=LEAK)
+        assert greeting.start < 0.1 and greeting.seconds == pytest.approx(0.5, abs=0.05), phone.name
+    assert not ear.tone_spans(agent.samples(since=entered + 0.1), MUSIC, above=LEAK)
+
+
 def test_who_must_confirm_hears_the_prompt_and_joins_with_the_key(mixminus: World) -> None:
     mixminus.app.answer("/prompt.wav", wav(PROMPT, 8))
     agent = humming(mixminus, "agent", AGENT)

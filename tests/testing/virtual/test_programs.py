@@ -50,7 +50,11 @@ def test_a_program_without_input_runs_at_once(mixminus: World) -> None:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(3)", stdin=DEVNULL)
         return await process.wait()
 
+    async def shell() -> int:
+        return await (await asyncio.create_subprocess_shell("exit 4")).wait()
+
     assert while_time_passes(mixminus, work()) == (3, 0)
+    assert while_time_passes(mixminus, shell()) == (4, 0)
 
 
 def test_why_a_program_failed_is_told(mixminus: World) -> None:
