@@ -185,8 +185,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         protocol = protocol_factory()
         return Program(self, protocol, words, **how), protocol
 
-    async def subprocess_shell(self, protocol_factory: Any, command: Any, **how: Any) -> Any:
-        return await self.subprocess_exec(protocol_factory, command, shell=True, **how)
+    async def subprocess_shell(self, protocol_factory: Any, cmd: Any, **how: Any) -> Any:
+        return await self.subprocess_exec(protocol_factory, cmd, shell=True, **how)
 
     async def create_datagram_endpoint(  # type: ignore[override]
         self,
