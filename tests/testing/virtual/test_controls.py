@@ -72,6 +72,24 @@ def test_a_phone_registers_is_called_holds_and_changes_its_codec(world: World) -
     assert (before, after) == ("opus", "G722")
 
 
+def test_things_go_wrong_as_they_are_told_to(world: World) -> None:
+    agent, customer = world.phone("agent"), world.phone("customer")
+    begin = world.app.url("/")
+    assert ask(world, "POST", "unreachable", url=begin)[0] == 200
+    add(world, "agent", agent)
+    assert ask(world, "POST", "unreachable", url=begin, reason="")[0] == 200
+    assert ask(world, "POST", "slow", url=world.app.url("/recording"), seconds=3)[0] == 200
+    assert ask(world, "POST", "recordings_fail", reason="the disk is full")[0] == 200
+    add(world, "customer", customer)
+    record(world)
+    ask(world, "POST", "until", event="MPCRecordingInitiated")
+    assert world.seconds == pytest.approx(3, abs=0.1)
+    world.client.multi_party_calls.stop(friendly_name="room")
+    assert ask(world, "POST", "until", event="MPCRecordingFailed")[0] == 200
+    attempts = [one["status"] for one in ask(world, "GET", "callbacks")[1] if one["event"] == "MPCInitialized"]
+    assert (attempts[0], attempts[-1]) == (0, 200)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "given", "status", "reason"),
     [
@@ -84,6 +102,8 @@ def test_a_phone_registers_is_called_holds_and_changes_its_codec(world: World) -
         ("POST", "advance", {"minutes": "soon"}, 400, "minutes: 'soon' is no number"),
         ("POST", "until", {"event": "MPCEnd", "seconds": 1}, 409, "MPCEnd"),
         ("POST", "until", {}, 400, "event: the name"),
+        ("POST", "unreachable", {}, 400, "url: a text is needed"),
+        ("POST", "phones/bob/calls", {}, 404, "no phone 'bob'"),
         ("POST", "flow", {"on": 1}, 400, "on: true or false"),
         ("GET", "recordings/latest/contains/bob", {}, 404, "no finished recording"),
     ],

@@ -47,6 +47,7 @@ class Controls:
             ("GET", re.compile(r"/testing/phones/([^/]+)"), self._phone),
             ("POST", re.compile(r"/testing/phones/([^/]+)/(\w+)"), self._tell),
             ("GET", re.compile(r"/testing/phones/([^/]+)/heard/([^/]+)"), self._heard),
+            ("POST", re.compile(r"/testing/(recordings_fail|unreachable|slow)"), self._fault),
             ("GET", re.compile(r"/testing/callbacks"), self._callbacks),
             ("GET", re.compile(r"/testing/recordings"), self._recordings),
             ("GET", re.compile(r"/testing/recordings/([^/]+)/contains/([^/]+)"), self._contains),
@@ -177,6 +178,18 @@ class Controls:
     def _heard(self, given: dict[str, Any], name: str, other: str) -> dict[str, Any]:
         return _audible(self._find(name).heard(self._find(other), **_range(given)))
 
+    # -- what goes wrong
+
+    def _fault(self, given: dict[str, Any], kind: str) -> dict[str, Any]:
+        match kind:
+            case "recordings_fail":
+                self._world.recordings_fail(_text(given, "reason"))
+            case "unreachable":
+                self._world.unreachable(_text(given, "url"), _text(given, "reason", "connection refused"))
+            case _:
+                self._world.slow(_text(given, "url"), _number(given, "seconds"))
+        return self._state(given)
+
     # -- what happened
 
     def _callbacks(self, given: dict[str, Any]) -> list[dict[str, Any]]:
@@ -259,10 +272,11 @@ def _codecs(given: dict[str, Any]) -> list[Codec]:
         raise BadControl(f"codecs: a list of {', '.join(SPOKEN)}, the best first") from None
 
 
-def _text(given: dict[str, Any], name: str) -> str:
-    if not isinstance(given.get(name), str):
+def _text(given: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str):
         raise BadControl(f"{name}: a text is needed")
-    return str(given[name])
+    return value
 
 
 def _number(given: dict[str, Any], name: str, default: float = 0.0) -> float:
