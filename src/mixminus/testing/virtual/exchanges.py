@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
@@ -30,13 +31,13 @@ class Exchange:
     answer: str
     event_id: str
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, str]:
         """Query and form parameters."""
         query = urlsplit(self.url).query
         return dict(parse_qsl(query, keep_blank_values=True)) | dict(parse_qsl(self.body, keep_blank_values=True))
 
-    @property
+    @cached_property
     def event(self) -> str:
         """``EventName``, or ``Event``, or the call's status: what it is about."""
         fields = self.fields
