@@ -20,7 +20,7 @@ from mixminus.testing.virtual.steady import MOST_TICKS, Steady, Voice
 from mixminus.testing.virtual.tape import LAWS, Codes, Tape
 
 _FIRST_PORT = 40000
-MOST_FRAMES = 40_000
+MOST_FRAMES = 52_000
 """Of all phones together in one stretch."""
 FEW_TICKS = 16
 """Tried at least, however often something has come between lately."""
