@@ -35,6 +35,9 @@ class Speakers:
         """Leg's row → the encoder it heard last; kept while nothing is audible to it."""
         self._mixes: list[int] = []
         self._chosen: list[opus.Encoder] = []
+        self._tasks: list[opus.Encoding] = []
+        self._places: tuple[int, ...] = ()
+        """Addresses and strides of the arrays that the tasks are for."""
 
     def forget(self, row: int) -> None:
         """The leg has gone."""
@@ -52,6 +55,7 @@ class Speakers:
             groups[group].append(row)
         self._mixes = mixes.tolist()
         self._chosen = self._choose(groups)
+        self._places = ()
         number = np.full(leg.size, -1, np.intp)
         number[audible] = place
         return number
@@ -77,18 +81,23 @@ class Speakers:
 
     def speak(self, mix: Pcm, payload: Bytes, begin: int, run: Run) -> NDArray[np.int32]:
         """Encode every mix, from its row of ``mix`` to a row of ``payload``, from row ``begin`` on; (N,) lengths."""
-        source, step = mix.ctypes.data, mix.strides[0]
-        target, stride = payload.ctypes.data + begin * payload.strides[0], payload.strides[0]
-        tasks = [
-            (number, speaker.at, source + row * step, target + number * stride)
-            for number, (row, speaker) in enumerate(zip(self._mixes, self._chosen, strict=True))
-        ]
-        sizes = [0] * len(tasks)
-        run(partial(opus.encode_each, iter(tasks), sizes), len(tasks))
+        stride = payload.strides[0]
+        places = mix.ctypes.data, mix.strides[0], payload.ctypes.data + begin * stride, stride
+        if places != self._places:
+            self._tasks, self._places = self._arranged(*places), places
+        sizes = [0] * len(self._tasks)
+        run(partial(opus.encode_each, iter(self._tasks), sizes), len(sizes))
         length = np.array(sizes, np.int32)
         if length.min() < 0:
             raise MediaError(f"libopus: {opus.reason(int(length.min()))}")
         return length
+
+    def _arranged(self, source: int, step: int, target: int, stride: int) -> list[opus.Encoding]:
+        """The same in every tick until others are seated, or the arrays are others."""
+        return [
+            (number, speaker.at, source + row * step, target + number * stride)
+            for number, (row, speaker) in enumerate(zip(self._mixes, self._chosen, strict=True))
+        ]
 
     @property
     def count(self) -> int:

@@ -86,6 +86,9 @@ _ARRAYS: Final[dict[str, tuple[tuple[int, ...], Any, int]]] = {
     "tail": ((TAIL,), np.int16, 0),
     "stamp": ((SLOTS,), np.int64, NEVER),
     "ring": ((SLOTS, SLOT), np.uint8, 0),
+    "decoded_at": ((), np.int64, NEVER),
+    "rests": ((), np.int16, 0),
+    "rested": ((), np.int64, NEVER),
     "rtcp": ((32,), np.uint8, 0),
     "rtcp_mux": ((), np.bool_, 0),
     "reports_received": ((), np.int64, 0),
@@ -217,6 +220,12 @@ class MediaState:
     """(R, J) slot number held by each place of the ring."""
     ring: NDArray[np.uint8]
     """(R, J, 80) payload, still encoded."""
+    decoded_at: NDArray[np.int64]
+    """Tick in which a stream with a decoder of its own was last played; this and the following of G.722 and Opus."""
+    rests: NDArray[np.int16]
+    """Packets that were not decoded, one after the other, because they are silence."""
+    rested: NDArray[np.int64]
+    """Number of the last packet, if it was not decoded."""
 
     rtcp: NDArray[np.uint8]
     """(R, 32) raw address that reports go to, unless ``rtcp_mux``; all zero: nowhere."""

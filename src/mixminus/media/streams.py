@@ -23,16 +23,12 @@ Work: TypeAlias = Callable[[], None]
 Run: TypeAlias = Callable[[Work, int], None]
 """Has work done, on as many threads as so many tasks are worth; back when all are done."""
 
-KEPT: Final = 128
-"""Packets of a leg kept: what the ring can refer to, and more."""
 FADE_SLOTS: Final = conceal.FADE_SLOTS
 """Concealed slots (10 ms) until silence."""
 HISTORY_SLOTS: Final = conceal.HISTORY_MS // 10
 """Of G.722, what is looked at before a gap."""
 AHEAD_SLOTS: Final = 6
 """How far behind a gap the packet may begin that is looked into for redundancy."""
-_PROBE: Final = 25
-"""Packets (0.5 s) after which one is decoded even though its sender says that it holds no voice."""
 
 
 class Piece(NamedTuple):
@@ -53,8 +49,6 @@ class G722Stream:
     slot: Final = g722.RATE // 100
 
     def __init__(self) -> None:
-        self.used = 0
-        """Tick of the last use."""
         self.decoder = g722.Decoder()
         self._past: deque[Pcm] = deque(maxlen=HISTORY_SLOTS)
         """What was played, or made up and not yet faded: pieces of a slot or more."""
@@ -115,15 +109,9 @@ class OpusStream:
     slot: Final = opus.SLOT
 
     def __init__(self) -> None:
-        self.used = 0
-        """Tick of the last use."""
         self.decoder = opus.Decoder()
-        self.rested: bytes | None = None
-        """The last packet, if it was not decoded."""
-        self._rests = 0
-        self._last = b""
-        self._packets: list[tuple[int, bytes]] = [(-1, b"")] * KEPT
-        self._count = 0
+        self.last = b""
+        """The packet of 20 ms that was played last."""
         self._sound: Pcm = np.zeros(opus.SLOT * opus.MAX_SLOTS, np.int16)
         self._from = self._until = NEVER
         """Slots that ``_sound`` holds."""
@@ -132,34 +120,10 @@ class OpusStream:
     def restart(self) -> None:
         self.decoder.reset()
         self._from = self._until = NEVER
-        self.rested = None
-
-    def keep(self, packet: bytes) -> int:
-        """Keep a packet until it is played; its number."""
-        number = self._count
-        self._count = (number + 1) % (1 << 32)
-        self._packets[number % KEPT] = (number, packet)
-        return number
-
-    def packet(self, number: int) -> bytes | None:
-        """The packet of a ticket, unless a flood has pushed it out."""
-        known, packet = self._packets[number % KEPT]
-        return packet if known == number else None
-
-    def rests(self, packet: bytes) -> bool:
-        """Whether this packet of a leg that is silent may stay undecoded, for it will be silence too: the very packet
-        that was silence before, or one whose sender heard no voice. The last is looked into now and then.
-        """
-        self._rests += 1
-        if packet != self._last and (self._rests % _PROBE == 0 or not opus.is_voiceless(packet)):
-            self._rests = 0
-            return False
-        self.rested = packet
-        return True
 
     def played(self, packet: bytes) -> None:
         """This packet, of 20 ms, was decoded and played."""
-        self._last, self.rested, self._run = packet, None, 0
+        self.last, self._run = packet, 0
 
     def play(self, first: int, pieces: Sequence[Piece | None], ahead: tuple[bytes, int] | None, out: Pcm) -> None:
         """Fill ``out`` with slots ``first`` and on; None in ``pieces`` is missing.

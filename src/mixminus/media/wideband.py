@@ -2,7 +2,7 @@
 
 The jitter buffer is the one of all legs (:mod:`mixminus.media.ingest`), counted in its 8 kHz clock and 10 ms slots.
 Payloads of G.722 lie in its ring as they are. Those of Opus, of any size, are kept here, and the ring holds a ticket in
-their place: number of the packet, number of the slot within it, slots of the packet.
+their place: number of the packet, number of the slot within it, slots of the packet, and whether it holds no voice.
 
 What is regular, one packet of 20 ms in a frame, is told by array operations and decoded in one loop that does nothing
 else; :mod:`mixminus.media.streams` has the rest.
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mixminus.media import depth, gaps
 from mixminus.media.codecs import g722, opus
+from mixminus.media.shelf import Shelf
 from mixminus.media.shorter import Shorter
 from mixminus.media.state import FRAME_SLOTS, NEVER, RATE, SLOT, SLOTS, MediaState
 from mixminus.media.streams import AHEAD_SLOTS, G722Stream, OpusStream, Piece, Run, Work, on_this_thread
@@ -42,7 +43,9 @@ MOST_JOINTS: Final = 16
 """Legs whose sound is made shorter in one tick at most: some 0.1 ms each."""
 STALE_TICKS: Final = 50
 """Ticks after which a decoder that was not used begins anew."""
-_TICKET: Final = np.dtype([("number", "<u4"), ("part", "<u2"), ("slots", "<u2")])
+PROBE: Final = 25
+"""Packets (0.5 s) after which one is decoded even though its sender says that it holds no voice."""
+_TICKET: Final = np.dtype([("number", "<i8"), ("part", "u1"), ("slots", "u1"), ("voiceless", "?")])
 _TICKET_BYTES: Final = np.arange(_TICKET.itemsize)
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
 _OPUS_FRAME_BYTES: Final = 2 * opus.FRAME
@@ -80,6 +83,7 @@ class Receivers:
         self._opus: dict[int, OpusStream] = {}
         self._g722: dict[int, G722Stream] = {}
         self._clocks = _Clocks()
+        self._shelf = Shelf()
         self._shorter = Shorter(state)
         self._sound: Pcm = np.zeros((0, opus.FRAME), np.int16)
         """What is decoded in one pass."""
@@ -93,6 +97,7 @@ class Receivers:
         Raises:
             MediaError: there is no libopus.
         """
+        self._state.decoded_at[row] = self._state.rested[row] = NEVER
         if self._state.law[row] == opus.OPUS_CODE:
             self._opus[row] = OpusStream()
             self._clocks.forget(row)
@@ -105,6 +110,8 @@ class Receivers:
         self._opus.pop(row, None)
         self._g722.pop(row, None)
         self._shorter.drop(row)
+        if not self._opus:
+            self._shelf.clear()
 
     def translate(self, headers: HeaderBatch, row: Index, data: Bytes) -> HeaderBatch:
         """Make packets of Opus such as the jitter buffer understands; takes the payloads out of ``data``.
@@ -122,27 +129,23 @@ class Receivers:
         timestamp[mine] = self._clocks.narrow(leg, timestamp[mine])
         sound = payload_type == state.payload_type[leg]
         at = mine[sound]
-        size[at] = SLOT * self._keep(leg[sound], data, at, headers.offset[at], size[at])
+        size[at] = SLOT * self._keep(data, at, headers.offset[at], size[at])
         for packet in mine[~sound & (payload_type == state.event_type[leg]) & (size[mine] >= 4)].tolist():
             self._shorten(int(row[packet]), data[packet, int(headers.offset[packet]) :])
         return headers._replace(timestamp=timestamp, size=size)
 
-    def _keep(
-        self, row: Index, data: Bytes, at: Index, offset: NDArray[np.int32], size: NDArray[np.int32]
-    ) -> NDArray[np.int64]:
+    def _keep(self, data: Bytes, at: Index, offset: NDArray[np.int32], size: NDArray[np.int32]) -> NDArray[np.int64]:
         """Keep the packets in rows ``at`` of ``data``, put tickets in their place; (P,) how many slots they have."""
+        first = data[at, np.minimum(offset, data.shape[1] - 1)]
         second = data[at, np.minimum(offset + 1, data.shape[1] - 1)]
-        slots = opus.packet_slots(data[at, np.minimum(offset, data.shape[1] - 1)], second, size)
+        slots = opus.packet_slots(first, second, size)
         slots[offset + slots * SLOT > data.shape[1]] = 0
         good = np.flatnonzero(slots)
-        row, at, offset = row[good], at[good], offset[good]
+        at, offset = at[good], offset[good]
         ticket = np.zeros(good.size, _TICKET)
         ticket["slots"] = slots[good]
-        of, begin, end = self._opus, offset.tolist(), (offset + size[good]).tolist()
-        ticket["number"] = [
-            of[leg].keep(data[packet, first:last].tobytes())
-            for leg, packet, first, last in zip(row.tolist(), at.tolist(), begin, end, strict=True)
-        ]
+        ticket["voiceless"] = opus.is_voiceless(first, second, size)[good]
+        ticket["number"] = self._shelf.put(data, at, offset, size[good])
         for part in range(int(slots.max(initial=0))):
             has = np.flatnonzero(slots[good] > part)
             ticket["part"] = part
@@ -164,33 +167,52 @@ class Receivers:
         first = state.play[row]
         number = first[:, None] + _HALVES
         present: Flags = state.stamp[row[:, None], number % SLOTS] == number
+        due, sounds = self._advance(row, first, number, present, tick)
+        due = due.pick(sounds & ((state.talk[row] != 0) | state.inband[row]))
+        self._use(due.row, tick)
+        return self._play(due)
+
+    def _advance(self, row: Index, first: Slots, number: Slots, present: Flags, tick: int) -> tuple[Due, Flags]:
+        """Move these rows on by a frame, more or less; and tell which, (A,), have something to be played."""
+        state = self._state
+        self._shorter.drop_silent()
+        if present.all() and not state.owed[row].any():
+            state.play[row] = first + FRAME_SLOTS
+            state.good[row] = first + FRAME_SLOTS - 1
+            no, none = np.zeros(row.size, np.bool_), np.zeros(row.size, np.int64)
+            return Due(row, first, present, no, none), ~no
         hold, longer, cut = _settle(state, row, np.logical_and.reduce(present, axis=1), first, tick)
-        present &= (hold == 0)[:, None]
-        whole = np.logical_and.reduce(present, axis=1)
+        present = present & (hold == 0)[:, None]
         faked = gaps.to_fake(state, row, number, present)
         gaps.count(state, row, number, present, faked)
         state.play[row] = first + FRAME_SLOTS - hold + cut
         state.good[row] += longer
-        self._shorter.drop_silent()
-        wanted = (present | faked).any(axis=1) & ((state.talk[row] != 0) | state.inband[row])
-        due = Due(row, first, present, longer, hold).pick(wanted)
-        return self._play(due, (whole & ~longer)[wanted], tick)
+        sounds: Flags = np.logical_or.reduce(present | faked, axis=1)
+        return Due(row, first, present, longer, hold), sounds
 
-    def _play(self, due: Due, regular: Flags, tick: int) -> list[Sound]:
-        """``regular`` (A,): both slots are there, and no more is wanted."""
+    def _use(self, row: Index, tick: int) -> None:
+        """Decoders of these rows are used now; those that were not for long begin anew."""
+        state = self._state
+        for leg in row[tick - state.decoded_at[row] > STALE_TICKS].tolist():
+            (self._opus.get(leg) or self._g722[leg]).restart()
+            state.rested[leg] = NEVER
+        state.decoded_at[row] = tick
+
+    def _play(self, due: Due) -> list[Sound]:
+        regular = due.present.all(axis=1) & ~due.longer
         sounds: list[Sound] = []
         of_opus = self._state.law[due.row] == opus.OPUS_CODE
         straight = np.flatnonzero(regular & ~of_opus)
         if straight.size:
-            sounds.append(self._play_g722(due.row[straight], due.first[straight], tick))
+            sounds.append(self._play_g722(due.row[straight], due.first[straight]))
         left = np.flatnonzero(~regular)
         straight = np.flatnonzero(regular & of_opus)
         if straight.size:
-            sound, odd = self._play_opus(due.row[straight], due.first[straight], tick)
+            sound, odd = self._play_opus(due.row[straight], due.first[straight])
             sounds.append(sound)
             left = np.concatenate((left, straight[odd]))
         sounds = [sound._replace(pcm=self._shorter.delayed(sound.row, sound.pcm)) for sound in sounds]
-        return sounds + self._play_odd(due.pick(left), tick) if left.size else sounds
+        return sounds + self._play_odd(due.pick(left)) if left.size else sounds
 
     def _slots(self, row: Index, first: Slots, size: int) -> Bytes:
         """(A, 2, size) the first bytes of two slots each of the ring."""
@@ -198,13 +220,9 @@ class Receivers:
         held: Bytes = self._state.ring.reshape(-1, SLOT)[place, :size]
         return held
 
-    def _play_g722(self, row: Index, first: Slots, tick: int) -> Sound:
+    def _play_g722(self, row: Index, first: Slots) -> Sound:
         payload, size = self._slots(row, first, SLOT).tobytes(), g722.FRAME_BYTES
         streams = [self._g722[leg] for leg in row.tolist()]
-        for stream in streams:
-            if tick - stream.used > STALE_TICKS:
-                stream.restart()
-            stream.used = tick
         pcm = g722.decode_each([stream.decoder for stream in streams], payload, size)
         broken = [at for at, stream in enumerate(streams) if stream.broken]
         if broken:
@@ -216,37 +234,53 @@ class Receivers:
             stream.played(sound)
         return Sound(g722.RATE, row, pcm)
 
-    def _play_opus(self, row: Index, first: Slots, tick: int) -> tuple[Sound, Index]:
+    def _play_opus(self, row: Index, first: Slots) -> tuple[Sound, Index]:
         """Those with a packet of 20 ms; and which have another, or none any more."""
+        state = self._state
         ticket = np.ascontiguousarray(self._slots(row, first, _TICKET.itemsize)).view(_TICKET)[:, :, 0]
         number = ticket["number"]
         usual = (number[:, 0] == number[:, 1]) & (ticket["part"] == _HALVES).all(axis=1)
         usual &= ticket["slots"][:, 0] == FRAME_SLOTS
         odd = np.flatnonzero(~usual).tolist()
-        silent = self._state.hangover[row] == 0
+        silent = state.hangover[row] == 0
+        still = usual & silent & ticket["voiceless"][:, 0] & (state.rests[row] + 1 < PROBE)
+        self._rest(row[still], number[still, 0])
         tasks: list[opus.Decoding] = []
         played: list[int] = []
+        resting: list[int] = []
         base = self._sound.ctypes.data
-        for at, leg, key, still, good in zip(
-            range(row.size), row.tolist(), number[:, 0].tolist(), silent.tolist(), usual.tolist(), strict=True
+        left = np.flatnonzero(usual & ~still)
+        for at, leg, key, rested, may_rest in zip(
+            left.tolist(),
+            row[left].tolist(),
+            number[left, 0].tolist(),
+            state.rested[row[left]].tolist(),
+            silent[left].tolist(),
+            strict=True,
         ):
-            stream = self._opus[leg]
-            packet = stream.packet(key) if good else None
+            stream, packet = self._opus[leg], self._shelf.get(key)
             if packet is None:
-                if good:
-                    odd.append(at)
-                continue
-            if tick - stream.used > STALE_TICKS:
-                stream.restart()
-            stream.used = tick
-            if still and stream.rests(packet):
-                continue
-            place = len(tasks)
-            tasks.append((place, stream.decoder.at, stream.rested, packet, base + place * _OPUS_FRAME_BYTES))
-            stream.played(packet)
-            played.append(at)
-        self._decode(tasks, row[played])
-        return Sound(opus.RATE, row[played], self._sound[: len(tasks)]), np.array(odd, np.intp)
+                odd.append(at)
+            elif may_rest and packet == stream.last:
+                resting.append(at)
+            else:
+                place = len(tasks)
+                before = self._shelf.get(rested) if rested != NEVER else None
+                tasks.append((place, stream.decoder.at, before, packet, base + place * _OPUS_FRAME_BYTES))
+                stream.played(packet)
+                played.append(at)
+        self._rest(row[resting], number[resting, 0])
+        leg = row[played]
+        state.rests[leg], state.rested[leg] = 0, NEVER
+        self._decode(tasks, leg)
+        return Sound(opus.RATE, leg, self._sound[: len(tasks)]), np.array(odd, np.intp)
+
+    def _rest(self, row: Index, number: NDArray[np.int64]) -> None:
+        """These packets stay undecoded, for they will be silence too: the very packet that was silence before, or one
+        whose sender heard no voice. The last is looked into now and then.
+        """
+        self._state.rests[row] = np.minimum(self._state.rests[row] + 1, PROBE)
+        self._state.rested[row] = number
 
     def _decode(self, tasks: list[opus.Decoding], row: Index) -> None:
         """Have all of them decoded. What is no Opus after all is concealed."""
@@ -256,14 +290,12 @@ class Receivers:
             if samples != opus.FRAME:
                 self._opus[int(row[at])].play(NEVER, [None] * FRAME_SLOTS, None, self._sound[at])
 
-    def _play_odd(self, due: Due, tick: int) -> list[Sound]:
+    def _play_odd(self, due: Due) -> list[Sound]:
         jobs: list[Work] = []
         outs: dict[tuple[int, bool], tuple[list[int], list[Pcm]]] = {}
+        self._state.rested[due.row] = NEVER
         for at, leg in enumerate(due.row.tolist()):
             stream = self._opus.get(leg) or self._g722[leg]
-            if tick - stream.used > STALE_TICKS:
-                stream.restart()
-            stream.used = tick
             count = FRAME_SLOTS + bool(due.longer[at])
             begin, held = int(due.first[at]), bool(due.hold[at])
             pieces = [None if held else self._piece(leg, stream, begin + slot) for slot in range(count)]
@@ -293,7 +325,7 @@ class Receivers:
         if isinstance(stream, G722Stream):
             return Piece(held.tobytes(), 0)
         ticket = held[: _TICKET.itemsize].view(_TICKET)[0]
-        packet = stream.packet(int(ticket["number"]))
+        packet = self._shelf.get(int(ticket["number"]))
         return None if packet is None else Piece(packet, int(ticket["part"]))
 
     def _ahead(self, row: int, stream: G722Stream | OpusStream, first: int) -> tuple[bytes, int] | None:

@@ -220,18 +220,19 @@ def packet_slots(first: NDArray[np.uint8], second: NDArray[np.uint8], size: NDAr
 
 
 _SILK_CONFIGS = 16
-_SILK_FRAMES = (1, 1, 2, 3) * 3 + (1, 1) * 2
+_SILK_FRAMES = np.array((1, 1, 2, 3) * 3 + (1, 1) * 2 + (1, 1, 1, 1) * 4, np.uint8)
+"""Frames of 20 ms or less, with a flag each, that a packet of one frame is made of; those of CELT have none."""
 
 
-def is_voiceless(packet: bytes) -> bool:
-    """Whether its sender has marked all of a packet as holding no voice.
+def is_voiceless(first: NDArray[np.uint8], second: NDArray[np.uint8], size: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(P,) whether its sender has marked all of a packet as holding no voice; from their first two bytes and sizes.
 
     Mono packets of one frame with a SILK layer begin with a flag for every 20 ms (RFC 6716 §4.2.3); no other tells.
     """
-    if len(packet) < 2:
-        return False
-    config, stereo_or_more = packet[0] >> 3, packet[0] & 7
-    return config < _SILK_CONFIGS and not stereo_or_more and packet[1] >> 8 - _SILK_FRAMES[config] == 0
+    config, stereo_or_more = first >> 3, first & 7
+    tells = (config < _SILK_CONFIGS) & (stereo_or_more == 0) & (size >= 2)
+    voiceless: NDArray[np.bool_] = tells & (second >> (8 - _SILK_FRAMES[config]) == 0)
+    return voiceless
 
 
 @cache
