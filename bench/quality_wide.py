@@ -28,6 +28,7 @@ from rich.table import Table
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.codecs import g722, opus
+from mixminus.media.depth import MAX_DELAY
 from mixminus.media.engine import Engine
 from mixminus.media.state import TICK_NS
 from mixminus.rtp.packet import RtpHeader
@@ -46,6 +47,8 @@ TEXTS = (
 )  # fmt: skip
 """Voice, pitch, words per minute and text: those of ``testing/voices``, which are narrow."""
 JITTERS = (0.0, 20.0, 50.0)
+DEEPEST_MS = 10 * MAX_DELAY
+"""What no jitter buffer of ours holds back for longer."""
 PORT = 20000
 SCORED = 16000
 """Hz at which PESQ wideband compares."""
@@ -93,6 +96,8 @@ class Line(Discard):
         self.packets = codec.encode(framed(voice, codec.rate))
         self.came: list[bytes | None] = []
         """The payloads, in order of sending; None: lost on the way."""
+        self.in_time: list[bytes | None] = [None] * len(self.packets)
+        """Those that came within DEEPEST_MS of being sent."""
         self.tape: list[Pcm] = []
         self.delays: list[float] = []
 
@@ -102,7 +107,12 @@ class Line(Discard):
         header = RtpHeader(self.codec.payload_type, tick & 0xFFFF, tick * self.codec.clock, 7)
         self.link.send(header.pack() + payload, now_ns)
         self.came.append(payload if self.link.lost == lost else None)
-        return self.link.arrived(now_ns + TICK_NS // 2)
+        here = self.link.arrived(now_ns + TICK_NS // 2)
+        for packet in here:
+            number = int.from_bytes(packet[2:4], "big")
+            if (tick - number) * TICK_NS <= DEEPEST_MS * 1_000_000:
+                self.in_time[number] = self.packets[number]
+        return here
 
     def write(self, pcm: Pcm, now_ns: int) -> None:
         self.tape.append(pcm.copy())
@@ -112,6 +122,8 @@ class Line(Discard):
 class Score:
     ours: float
     reference: float
+    in_time: float
+    """Of the reference decoder, had it had every packet that was not later than DEEPEST_MS, and no other."""
     stoi: float
     reference_stoi: float
     delay_ms: float
@@ -178,7 +190,8 @@ def _note_delays(engine: Engine, lines: Sequence[Line], tick: int, now_ns: int) 
 def judge(line: Line) -> Score:
     ours, ideal = np.concatenate(line.tape), line.codec.decode(line.came)
     found = [(mos(line, sound), intelligibility(line.said, _scored(line, sound), SCORED)) for sound in (ours, ideal)]
-    return Score(found[0][0], found[1][0], found[0][1], found[1][1], float(np.mean(line.delays)))
+    in_time = mos(line, line.codec.decode(line.in_time))
+    return Score(found[0][0], found[1][0], in_time, found[0][1], found[1][1], float(np.mean(line.delays)))
 
 
 def _scored(line: Line, sound: Pcm) -> Pcm:
@@ -214,17 +227,17 @@ def show(found: dict[tuple[Weather, Name], Score]) -> None:
     table = Table(title="wide speech after a bad network: PESQ (wideband MOS-LQO) and STOI")
     heads = ["loss", "run", "jitter ms"]
     for codec in CODECS:
-        heads += [f"{codec.name} {what}" for what in ("ours", "reference", "STOI", "ref. STOI", "buffer ms")]
+        heads += [f"{codec.name} {what}" for what in ("ours", "reference", "in time", "STOI", "ref. STOI", "buffer ms")]
     for head in heads:
         table.add_column(head, justify="right")
     for weather in dict.fromkeys(weather for weather, _ in found):
         cells = [f"{weather.loss:.0%}", f"{weather.burst:.0f}", f"{weather.jitter_ms:.0f}"]
         for codec in CODECS:
             score = found[weather, codec.name]
-            cells += [f"{score.ours:.2f}", f"{score.reference:.2f}"]
+            cells += [f"{score.ours:.2f}", f"{score.reference:.2f}", f"{score.in_time:.2f}"]
             cells += [f"{score.stoi:.3f}", f"{score.reference_stoi:.3f}", f"{score.delay_ms:.0f}"]
         table.add_row(*cells)
-    Console(width=180).print(table)
+    Console(width=200).print(table)
 
 
 def conditions() -> list[Weather]:

@@ -59,6 +59,8 @@ def pull(state: MediaState, tick: int) -> tuple[Index, Pcm]:
     """
     depth.review(state, tick)
     row = np.flatnonzero(state.started & (state.rate == RATE))
+    if not row.size:
+        return row, np.zeros((0, FRAME), np.int16)
     first = state.play[row]
     number = first[:, None] + _HALVES
     place = row[:, None] * SLOTS + number % SLOTS
