@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from mixminus.errors import DiskFull
 from mixminus.media.protocol import StartTap, TapClosed, TapFailed
 from mixminus.media.spool import SpoolWriter
 from mixminus.recording.recover import recover_folder
@@ -83,6 +85,26 @@ def test_a_file_system_that_keeps_nothing_ahead_is_none_that_is_full(number: int
     for second in range(20):
         reserve.follow(second * 2 * RATE, RATE)
     assert reserve.short is None and reserve.end == 0
+
+
+class OnFullDisk(Spool):
+    """On a disk that has room for a header."""
+
+    def __init__(self, path: Path, descriptor: int, *, rate: int, **more: Any) -> None:
+        super().__init__(path, descriptor, rate=rate, **more)
+        disk = Disk()
+        disk.refuses = errno.ENOSPC
+        self._reserve = Reserve(descriptor, rate, disk.allocate)
+
+
+def test_a_recording_does_not_begin_without_room_and_goes_on_as_long_as_it_can(tmp_path: Path) -> None:
+    with pytest.raises(DiskFull, match=r"disk full while keeping room for .*seg-000001\.spool: free some space"):
+        OnFullDisk.open(tmp_path / "a", rate=RATE, now_ns=0)
+    Spool.open(tmp_path / "b", rate=RATE, now_ns=0).close(0)
+    spool = OnFullDisk.open(tmp_path / "b", rate=RATE, now_ns=0)
+    assert "disk full" in spool.trouble
+    spool.append(HALF)
+    assert spool.close(0) == len(HALF) // 2
 
 
 def test_readers_see_nothing_of_it_and_it_is_given_back(tmp_path: Path) -> None:

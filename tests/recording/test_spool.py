@@ -56,6 +56,11 @@ def test_nothing_said_while_paused_can_be_written(tmp_path: Path) -> None:
     spool.close(0)
 
 
+def test_where_there_is_no_spool_there_are_no_segments(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert segment_files(tmp_path / "nowhere") == segment_files(tmp_path / "file" / "below") == []
+
+
 def test_a_second_writer_goes_on_in_a_new_segment(tmp_path: Path) -> None:
     Spool.open(tmp_path, rate=8000, now_ns=0).append(ONE * 8000)
     spool = Spool.open(tmp_path, rate=8000, now_ns=3 * SECOND // 2)

@@ -116,10 +116,10 @@ def _made(folder: Path) -> list[Path]:
 
 
 def segment_files(folder: Path) -> list[Path]:
-    """The segments of a spool in order; empty if the folder is not there."""
+    """The segments of a spool in order; empty if the folder is not there, or something else is."""
     try:
         return sorted(path for path in folder.iterdir() if SEGMENT_NAME.fullmatch(path.name))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -188,10 +188,12 @@ class Spool:
         header = journal.SegmentHeader(rate, now_ns, time.time_ns(), boot_id(), paused, envelope)
         try:
             spool._write(journal.encode_segment(header))
+            spool._reserve.follow(spool._written, 0)
+            if number == 1 and spool._reserve.short is not None:
+                raise disk_error(spool._reserve.short, path, "keeping room for")  # it would not get far
         except StorageError:
             os.close(descriptor)
             raise
-        spool._reserve.follow(spool._written, 0)
         return spool
 
     @property
