@@ -261,7 +261,7 @@ class World:
     # -- who takes part
 
     def phone(self, name: str, **options: Any) -> Phone:
-        """A new phone; it answers at once unless told otherwise."""
+        """A new phone; it answers at once unless told otherwise. ``codecs``: what it speaks, the best first."""
         self.note("phone", name, "", options)
         phone = Phone(self, self._loop, name, seed=self.seed * 1000 + len(self.phones), **options)
         self.wait_for(phone.line.start)
