@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address, unpack_address
 from mixminus.media.codecs import g711
 from mixminus.media.state import FRAME, TICK_NS
+from mixminus.media.stretch_heard import Payloads
 
 TICKS = 120
 ROOMS = ("one", "two", "three")
@@ -36,6 +38,8 @@ class Hall(Studio):
         self.quick, self.sounds = quick, sounds
         self.passed = 0
         """Ticks taken in stretches."""
+        self.unmade: list[tuple[Payloads, int, bytes]] = []
+        """Payloads as they were before any was asked for, and what one of them was then."""
 
     def go(self, ticks: int) -> None:
         end = self.ticks + ticks
@@ -61,7 +65,9 @@ class Hall(Studio):
         self.passed += passed
         for index, row in enumerate(sent.payload_row.tolist()):
             peer = self._routes[unpack_address(sent.batch.address[index]), PORTS[sent.batch.port[index]]]
+            unmade = replace(sent.payload, made=dict(sent.payload.made))
             frames_heard = g711.DECODE[peer.law][sent.payload[row]].reshape(-1, FRAME)
+            self.unmade.append((unmade, row, sent.payload[row].tobytes()))
             peer.heard += list(frames_heard)
         self.events += self.engine.events()
         return True
@@ -95,6 +101,7 @@ def test_a_stretch_is_its_ticks_one_by_one(legs: list[tuple[int, int]], seed: in
     peaks, masks = [peak for peak, _ in legs], [mask for _, mask in legs]
     quick, slow = play(True, peaks, masks, seed), play(False, peaks, masks, seed)
     assert quick.events == slow.events
+    assert all(payloads[row].tobytes() == then for payloads, row, then in quick.unmade), "made later, it is the same"
     for name, peer in slow.peers.items():
         assert np.array_equal(np.stack(quick.peers[name].heard), np.stack(peer.heard)), name
         assert quick.stats(name) == slow.stats(name)

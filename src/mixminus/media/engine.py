@@ -27,6 +27,7 @@ from mixminus.media.prompt import LoadPrompt, LoadWide, Players
 from mixminus.media.reports import Datagram, Reports
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
 from mixminus.media.streams import Run, on_this_thread
+from mixminus.media.stretch_heard import Played
 from mixminus.media.stretch_mix import Sources, StretchMixer
 from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
 from mixminus.media.wideband import Receivers, Sound
@@ -221,7 +222,9 @@ class Engine:
         sounding = np.zeros(state.capacity, np.bool_)
         sounding[source.row] = source.active.any(axis=1)
         layout = self._stretches.arrange(self._plan, self._packetiser.row, self._packetiser.law, source.row, sounding)
-        sums, payload = self._stretches.run(source.sound, stretch_mix.bounds(layout, loudest, peak))
+        coming = [heads.sound[at] for at in heard.tolist()]
+        played = Played(rows, state.law[rows].tolist(), judged.waited, coming, judged.active[:, :ticks])
+        sums, payload = self._stretches.run(source.sound, stretch_mix.bounds(layout, loudest, peak), played)
         stretch.count_speech(state, rows, judged.loud[:, :ticks])
         state.hangover[rows] = judged.hangover[:, ticks - 1]
         self._pass(heads, source, now_ns)

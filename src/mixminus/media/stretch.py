@@ -21,6 +21,7 @@ from mixminus.media.ingest import OVERFULL
 from mixminus.media.layout import LAWS
 from mixminus.media.matrix import Index
 from mixminus.media.state import FOREVER, FRAME, FRAME_SLOTS, SLOT, SLOTS, TAIL, MediaState
+from mixminus.media.stretch_heard import Payloads
 
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
@@ -50,8 +51,7 @@ class Sent:
 
     ticks: int
     batch: DatagramBatch
-    payload: Bytes
-    """(Q, ticks * S)."""
+    payload: Payloads
     payload_row: Index
 
 
@@ -100,11 +100,14 @@ def most_ticks(state: MediaState, row: Index, tick: int, wanted: int) -> int:
 
 @dataclass(slots=True)
 class Judged:
-    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud."""
+    """Of the heard rows, (H, K) each: who is active when, the gate's counter after each tick, who is loud; and copies
+    of what had come before.
+    """
 
     active: Flags
     hangover: NDArray[np.int16]
     loud: Flags
+    waited: list[Pcm]
 
 
 def listen(state: MediaState, heads: Heads, heard: Index, ticks: int, pcm: Pcm) -> Judged:
@@ -125,7 +128,8 @@ def listen(state: MediaState, heads: Heads, heard: Index, ticks: int, pcm: Pcm) 
         energy = np.vecdot(sound, sound)  # exact up to 2^24, and so on the right side of either threshold
         np.greater(energy, level.SPEECH_RMS**2 * FRAME, out=loud[part])
         sounds[part] = _sounds(frames, energy)
-    return _gate(state, row, sounds, loud)
+    waited = [out[:done].copy() for out, done in zip(pcm, begins, strict=True)]
+    return Judged(*_gate(state, row, sounds), loud, waited)
 
 
 def _sounds(frames: Pcm, energy: NDArray[np.float32]) -> Flags:
@@ -156,12 +160,12 @@ def _play_waiting(state: MediaState, row: Index, out: Pcm) -> list[int]:
     return found
 
 
-def _gate(state: MediaState, row: Index, sounds: Flags, loud: Flags) -> Judged:
+def _gate(state: MediaState, row: Index, sounds: Flags) -> tuple[Flags, NDArray[np.int16]]:
     ticks = np.arange(sounds.shape[1])
     last = np.maximum.accumulate(np.where(sounds, ticks, -1), axis=1)
     kept = np.maximum(state.hangover[row, None].astype(np.int64) - 1 - ticks, 0)
     hangover = np.where(last >= 0, np.maximum(level.HANGOVER - (ticks - last), 0), kept)
-    return Judged(hangover > 0, hangover.astype(np.int16), loud)
+    return hangover > 0, hangover.astype(np.int16)
 
 
 def quiet_ticks(state: MediaState, row: Index, loud: Flags) -> int:

@@ -15,6 +15,7 @@ from mixminus.media.layout import LAWS, Layout, lay_out
 from mixminus.media.limiter import MOST, Limiter
 from mixminus.media.matrix import Index, Plan
 from mixminus.media.state import FRAME
+from mixminus.media.stretch_heard import Payloads, Played
 
 Pcm = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
@@ -62,8 +63,8 @@ class _Part:
     """Sums of at least so many sources, and the source that is then added to each."""
     less: list[tuple[int, slice, Rows]]
     """Sum, mixes that are it less an own sound, and whose sound that is."""
-    encode: list[tuple[int, Rows, Rows]]
-    """Law, mixes to encode in it, and rows of the payload they go to."""
+    encode: list[tuple[int, Rows, Index]]
+    """Law, mixes to encode in it, and the numbers of these payloads."""
     number: Index
     """(U + O,) of its mixes in the layout."""
 
@@ -73,6 +74,13 @@ class _Doubt(NamedTuple):
 
     mixes: Rows
     limit: float
+    less: bool
+    """Whether some of them are less an own sound."""
+
+    def is_unfounded(self, mixes: Pcm) -> bool:
+        """Whether all fit, of mixes made in 16 bits, (N, W)."""
+        mine = mixes[self.mixes]
+        return not mine.size or bool(mine.max() < self.limit and mine.min() > -self.limit)
 
 
 def bounds(layout: Layout, loudest: Bounds, peak: Bounds) -> Bounds:
@@ -109,53 +117,76 @@ class StretchMixer:
         self._limiter.follow(plan, self._layout)
         return self._layout
 
-    def run(self, sound: Pcm, most: Bounds) -> tuple[Pcm, Bytes]:
-        """``sound`` (N, K * S) of the sources, ``most`` (mixes,) what :func:`bounds` says.
+    def run(self, sound: Pcm, most: Bounds, played: Played) -> tuple[Pcm, Payloads]:
+        """``sound`` (N, K * S) of the sources; ``most`` (mixes,), what :func:`bounds` says; ``played``: by the streams.
 
-        Returns: every sum, (sums, K * S); and the payloads (Q, K * S), numbered as in the layout.
+        Returns: every sum, (sums, K * S); and the payloads, numbered as in the layout.
         """
-        layout, size = self._layout, sound.shape[1]
-        sums = np.empty((layout.sums, size), np.int16)
-        payload = np.empty((len(LAWS) + sum(needed.size for _, needed in layout.encode), size), np.uint8)
-        for at, law in enumerate(LAWS):
-            payload[at] = g711.SILENCE[law]
+        sums = np.empty((self._layout.sums, sound.shape[1]), np.int16)
+        made: dict[int, Bytes] = {}
         for part in self._parts:
-            doubt = None if self._limiter.turns_down(part.number) else _doubt(most[part.number])
-            width = max(1, PIECE // part.number.size // FRAME) * FRAME
-            for begin in range(0, size, width):
-                columns = slice(begin, begin + width)
-                mixes = self._mixed(part, sound[:, columns], doubt)
-                sums[part.begin : part.begin + part.sums, columns] = mixes[: part.sums]
-                for law, needed, row in part.encode:
-                    payload[row, columns] = g711.encode(law, mixes[needed])
+            doubt = None if self._limiter.turns_down(part.number) else _doubt(most[part.number], part.sums)
+            mine = sums[part.begin : part.begin + part.sums]
+            if doubt is None or doubt.less or not _sum_up(part, sound, doubt, mine):
+                made |= self._mix(part, sound, doubt, mine)
         self._limiter.settle()
-        return sums, payload
+        return sums, Payloads(self._layout, sums, played, made)
+
+    def _mix(self, part: _Part, sound: Pcm, doubt: _Doubt | None, sums: Pcm) -> dict[int, Bytes]:
+        """Fill ``sums`` (U, K * S); returns the payloads of the part."""
+        payload = [np.empty((row.size, sound.shape[1]), np.uint8) for _, _, row in part.encode]
+        for columns in _pieces(part, sound):
+            mixes = self._mixed(part, sound[:, columns], doubt)
+            sums[:, columns] = mixes[: part.sums]
+            for (law, needed, _), out in zip(part.encode, payload, strict=True):
+                out[:, columns] = g711.encode(law, mixes[needed])
+        made: dict[int, Bytes] = {}
+        for (_, _, row), rows in zip(part.encode, payload, strict=True):
+            made.update(zip(row.tolist(), rows, strict=True))
+        return made
 
     def _mixed(self, part: _Part, frame: Pcm, doubt: _Doubt | None) -> Pcm:
         """(U + O, W) of ``frame`` (N, W). ``doubt``: ``None`` if 16 bits will not do."""
         mixes = np.empty((part.number.size, frame.shape[1]), np.int16)
         if doubt is not None:
-            _mix(part, frame, mixes)
-            doubtful = mixes[doubt.mixes]
-            if not doubtful.size or (doubtful.max() < doubt.limit and doubtful.min() > -doubt.limit):
+            _add(part, frame, mixes)
+            _take_out(part, frame, mixes)
+            if doubt.is_unfounded(mixes):
                 return mixes
         total = np.empty(mixes.shape, np.int32)
-        _mix(part, frame, total)
+        _add(part, frame, total)
+        _take_out(part, frame, total)
         self._limiter.finish_ticks(total, part.number, mixes)
         return mixes
 
 
-def _doubt(most: Bounds) -> _Doubt | None:
-    """Of mixes of which no sample can be beyond ``most`` (N,); ``None``: they have to be made with more bits."""
+def _doubt(most: Bounds, sums: int) -> _Doubt | None:
+    """Of mixes of which no sample can be beyond ``most`` (N,), sums first; ``None``: 16 bits will not do."""
     beyond = np.flatnonzero(most > MOST)
     if not beyond.size:
-        return _Doubt(slice(0), _WRAP)
+        return _Doubt(slice(0), _WRAP, False)
     limit = _WRAP - float(most[beyond].max())
-    return _Doubt(_rows(beyond), limit) if limit > 0 else None
+    return _Doubt(_rows(beyond), limit, int(beyond[-1]) >= sums) if limit > 0 else None
 
 
-def _mix(part: _Part, frame: Pcm, total: NDArray[Any]) -> None:
-    """Fill ``total`` (U + O, W) with samples of its own type, modulo what that can hold."""
+def _pieces(part: _Part, sound: Pcm) -> list[slice]:
+    """Columns to be worked on at a time."""
+    width = max(1, PIECE // part.number.size // FRAME) * FRAME
+    return [slice(begin, begin + width) for begin in range(0, sound.shape[1], width)]
+
+
+def _sum_up(part: _Part, sound: Pcm, doubt: _Doubt, sums: Pcm) -> bool:
+    """Fill ``sums`` (U, K * S) in 16 bits; whether they are right."""
+    for columns in _pieces(part, sound):
+        total = sums[:, columns]
+        _add(part, sound[:, columns], total)
+        if not doubt.is_unfounded(total):
+            return False
+    return True
+
+
+def _add(part: _Part, frame: Pcm, total: NDArray[Any]) -> None:
+    """Fill the sums of ``total`` (U or more, W) with samples of its own type, modulo what that can hold."""
     for at, rows in enumerate(part.crowds):
         np.sum(frame[rows], axis=0, dtype=total.dtype, out=total[at])
     for rank, (sums, rows) in enumerate(part.ranks):
@@ -163,6 +194,10 @@ def _mix(part: _Part, frame: Pcm, total: NDArray[Any]) -> None:
             total[sums] = frame[rows]
         else:
             total[sums] += frame[rows]
+
+
+def _take_out(part: _Part, frame: Pcm, total: NDArray[Any]) -> None:
+    """Fill the rest of ``total`` (U + O, W): sums less an own sound."""
     for at, mixes, rows in part.less:
         np.subtract(total[at], frame[rows], out=total[mixes])
 
@@ -204,17 +239,17 @@ def _in_turn(begin: int, parts: list[Index]) -> list[slice]:
     return [slice(first, end) for first, end in pairwise([begin, *ends])]
 
 
-def _encoding(layout: Layout, number: list[Index]) -> list[list[tuple[int, Rows, Rows]]]:
+def _encoding(layout: Layout, number: list[Index]) -> list[list[tuple[int, Rows, Index]]]:
     """For each part, whose mixes are ``number``, what it encodes."""
     part, local = np.empty(layout.mixes, np.intp), np.empty(layout.mixes, np.intp)
     for at, mixes in enumerate(number):
         part[mixes], local[mixes] = at, np.arange(mixes.size)
-    found: list[list[tuple[int, Rows, Rows]]] = [[] for _ in number]
+    found: list[list[tuple[int, Rows, Index]]] = [[] for _ in number]
     done = len(LAWS)
     for law, needed in layout.encode:
         for at, mine in enumerate(_split(part[needed], len(number))):
             if mine.size:
-                found[at].append((law, _rows(local[needed[mine]]), _rows(done + mine)))
+                found[at].append((law, _rows(local[needed[mine]]), done + mine))
         done += needed.size
     return found
 

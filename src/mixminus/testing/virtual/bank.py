@@ -209,7 +209,7 @@ class BankAudio(PhoneAudio):
         if not self.mouth.talking:
             self.quiet.set()
 
-    def hears(self, starts: Sequence[int], codes: Sequence[Bytes]) -> None:
+    def hears(self, starts: Sequence[int], codes: Sequence[Codes]) -> None:
         """``codes``, which are its to keep, came, one packet per tick."""
         plan = self._plan
         if plan is not None and plan.receive:

@@ -16,6 +16,7 @@ from mixminus.media.batch import ADDRESS_BYTES, Bytes, PacketBatch
 from mixminus.media.matrix import Index
 from mixminus.media.state import FOREVER
 from mixminus.media.stretch import Sent
+from mixminus.media.stretch_heard import Later, Payloads
 from mixminus.testing.sources import FRAME
 
 if TYPE_CHECKING:
@@ -44,10 +45,11 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One stretch: what was sent, (Q, K * S), and which of it to whom."""
+    """One stretch: what was sent, and which of it to whom."""
 
     first_ns: int
-    payload: Bytes
+    ticks: int
+    payload: Payloads
     payload_row: Index
 
 
@@ -96,7 +98,7 @@ class Steady:
             raw = sent.batch.address[: sent.payload_row.size]
             found = ((index, by_address.get(address.tobytes())) for index, address in enumerate(raw))
             self._hearers = [(index, audio) for index, audio in found if audio is not None]
-        self._pages.append(_Page(first_ns, np.ascontiguousarray(sent.payload), sent.payload_row))
+        self._pages.append(_Page(first_ns, sent.ticks, sent.payload, sent.payload_row))
         for voice in self._voices:
             voice.take(size)
         self._head[:, 1] = (self._head[:, 1] + sent.ticks) % (1 << 16)
@@ -110,10 +112,10 @@ class Steady:
         pages, self._pages = self._pages, []
         voices, self._settled = self._settled, [replace(voice) for voice in self._voices]
         starts = [page.first_ns for page in pages]
-        sizes = [page.payload.shape[1] for page in pages]
+        sizes = [page.ticks * FRAME for page in pages]
         for voice, audio in zip(voices, self._talking, strict=True):
             audio.skip(sum(sizes) // FRAME, starts, [voice.take(size) for size in sizes])
         for audio in self._held:
             audio.rests(sum(sizes) // FRAME)
         for index, audio in self._hearers or ():
-            audio.hears(starts, [page.payload[page.payload_row[index]] for page in pages])
+            audio.hears(starts, [Later(page.payload, int(page.payload_row[index])) for page in pages])

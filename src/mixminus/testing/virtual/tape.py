@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
+from mixminus.media.stretch_heard import Later
 from mixminus.testing.sources import RATE, Samples
 
 NS: Final = 1_000_000_000 // RATE
 LAWS: Final = {"PCMU": g711.PCMU, "PCMA": g711.PCMA}
 LINEAR: Final = -1
 """In place of a law: samples as they are."""
-Codes: TypeAlias = NDArray[np.uint8] | Samples
+Codes: TypeAlias = NDArray[np.uint8] | Samples | Later
 
 
 class Tape:
