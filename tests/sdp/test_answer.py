@@ -244,3 +244,39 @@ def test_of_an_answer_with_several_codecs_the_peers_first_is_sent() -> None:
     )
     plan = read_answer(offer, reply.encode())
     assert (plan.codec, plan.payload_type, plan.dtmf_payload_type, plan.dtmf_clock) == ("G722", 9, 101, 8000)
+
+
+CN_MAP = "a=rtpmap:13 CN/8000\r\n"
+
+
+@pytest.mark.parametrize(
+    ("codecs", "wanted", "formats"),
+    [
+        (("PCMU", "PCMA"), True, "0 8 101 13"),
+        (("PCMU", "PCMA"), False, "0 8 101"),
+        (("opus", "PCMA"), True, "111 8 110 101 13"),
+        (("opus", "G722"), True, "111 9 110 101"),
+    ],
+)
+def test_comfort_noise_is_offered_beside_g711_where_it_is_wanted(
+    codecs: tuple[Codec, ...], wanted: bool, formats: str
+) -> None:
+    offer = make_offer(host="192.0.2.1", port=4000, session_id=1, version=1, codecs=codecs, comfort_noise=wanted)
+    assert f"m=audio 4000 RTP/AVP {formats}\r\n" in offer.decode()
+    assert (CN_MAP in offer.decode()) == formats.endswith("13")
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "formats"),
+    [("0 13", True, "0 13"), ("0 13", False, "0"), ("0", True, "0"), ("9 13", True, "9"), ("13 8", True, "8 13")],
+)
+def test_comfort_noise_is_agreed_to_beside_g711_where_it_was_offered(offered: str, wanted: bool, formats: str) -> None:
+    offer = (
+        f"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {offered}\r\n"
+    )
+    text, plan = make_answer(
+        offer.encode(), host="192.0.2.1", port=4000, session_id=1, version=1, codecs=EVERY, comfort_noise=wanted
+    )
+    assert f"m=audio 4000 RTP/AVP {formats}\r\n" in text.decode()
+    assert (CN_MAP in text.decode()) == ("13" in formats)
+    assert plan.payload_type == int(formats.split()[0]), "noise is never what is spoken"

@@ -401,7 +401,7 @@ class SipLines:
             self.key_pressed(line.call_uuid, event.key)
 
     def _new_session(self, offer: bytes = b"") -> Negotiation:
-        return Negotiation(int(self._mint.digits(9)), self.codecs, offer)
+        return Negotiation(int(self._mint.digits(9)), self.codecs, offer, comfort_noise=self.care.comfort_noise)
 
 
 def address_of(uri: str) -> str:

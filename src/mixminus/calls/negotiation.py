@@ -23,10 +23,15 @@ class Negotiation:
     :class:`~mixminus.errors.ProtocolError` (400) for what the peer sent.
     """
 
-    def __init__(self, session_id: int, codecs: Sequence[Codec], offer: bytes = b"") -> None:
-        """``codecs``: what is offered and taken, the best first. ``offer``: the peer's, if it came with the INVITE."""
+    def __init__(
+        self, session_id: int, codecs: Sequence[Codec], offer: bytes = b"", *, comfort_noise: bool = False
+    ) -> None:
+        """``codecs``: what is offered and taken, the best first. ``offer``: the peer's, if it came with the INVITE.
+        ``comfort_noise``: the peer is told that it may send some beside G.711.
+        """
         self._session_id = session_id
         self._codecs = codecs
+        self._comfort_noise = comfort_noise
         self._version = 1
         self._checked: MediaPlan | None = None
         self.offer = offer
@@ -48,7 +53,12 @@ class Negotiation:
         """Our offer in an INVITE of ours."""
         host, port = local
         self.offer = make_offer(
-            host=host, port=port, session_id=self._session_id, version=self._version, codecs=self._codecs
+            host=host,
+            port=port,
+            session_id=self._session_id,
+            version=self._version,
+            codecs=self._codecs,
+            comfort_noise=self._comfort_noise,
         )
         return self.offer
 
@@ -76,7 +86,13 @@ class Negotiation:
     def _answer(self, offer: bytes, local: media.Address, version: int) -> tuple[bytes, MediaPlan]:
         host, port = local
         return make_answer(
-            offer, host=host, port=port, session_id=self._session_id, version=version, codecs=self._codecs
+            offer,
+            host=host,
+            port=port,
+            session_id=self._session_id,
+            version=version,
+            codecs=self._codecs,
+            comfort_noise=self._comfort_noise,
         )
 
 

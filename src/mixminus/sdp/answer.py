@@ -1,4 +1,6 @@
-"""Offer and answer for one audio stream with telephone events (RFC 3264, RFC 4733, RFC 7587). Pure."""
+"""Offer and answer for one audio stream, with telephone events and comfort noise (RFC 3264, RFC 4733, RFC 3389,
+RFC 7587). Pure.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,8 @@ SPOKEN: tuple[Codec, ...] = ("opus", "G722", "PCMU", "PCMA")
 """All that can be negotiated."""
 STATIC_TYPES: dict[Codec, int] = {"PCMU": 0, "PCMA": 8, "G722": 9}
 OPUS_TYPE = 111
+COMFORT_NOISE_TYPE = 13
+"""Static, of a clock of 8 kHz (RFC 3389 section 4): beside G.711. Opus has silence of its own, G.722 none."""
 _OFFERED_TYPES: dict[Codec, int] = {**STATIC_TYPES, "opus": OPUS_TYPE}
 ENCODINGS: dict[Codec, str] = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/8000", "opus": "opus/48000/2"}
 """As in rtpmap. G.722 samples at 16 kHz, but its clock is 8 kHz (RFC 3551 section 4.5.2); Opus is always written so
@@ -81,13 +85,19 @@ def make_offer(
     codecs: Sequence[Codec] = CODECS,
     direction: Direction = "sendrecv",
     ptime: int = DEFAULT_PTIME,
+    comfort_noise: bool = False,
 ) -> bytes:
-    """An offer in order of preference. ``version`` must rise whenever anything changes (section 8)."""
+    """An offer in order of preference. ``version`` must rise whenever anything changes (section 8).
+
+    ``comfort_noise``: with it, if G.711 is among ``codecs``.
+    """
     formats = [(_OFFERED_TYPES[codec], codec) for codec in codecs]
     events = [(OPUS_DTMF_TYPE, OPUS_CLOCK)] if "opus" in codecs else []
     if set(codecs) != {"opus"}:
         events.append((DTMF_TYPE, NARROW_CLOCK))
     media = _stream(port, formats, events, "0-16", direction, ptime)
+    if comfort_noise and not set(CODECS).isdisjoint(codecs):
+        _add_comfort_noise(media)
     return format_description(Description(str(session_id), str(version), host, [media], origin_host=host))
 
 
@@ -100,11 +110,13 @@ def make_answer(
     version: int,
     codecs: Sequence[Codec] = CODECS,
     direction: Direction = "sendrecv",
+    comfort_noise: bool = False,
 ) -> tuple[bytes, MediaPlan]:
     """Answer the first audio stream that fits; refuse every other with port 0, in order (section 6).
 
     Of ``codecs`` the first that was offered is taken, in the offer's payload number; between the two laws of G.711,
-    which are equally good, the offer's order decides. ``direction`` is our own wish, for a hold.
+    which are equally good, the offer's order decides. ``direction`` is our own wish, for a hold. ``comfort_noise`` is
+    agreed to beside G.711, where it was offered.
     Raises :class:`NoCommonCodec` (488) and :class:`~mixminus.errors.ProtocolError` (400).
     """
     description = parse_description(offer)
@@ -124,6 +136,8 @@ def make_answer(
         stream = _stream(port, [chosen], dtmf, events, ours, plan.ptime, media.protocol)
         if plan.rtcp_mux:
             stream.attributes.append(("rtcp-mux", ""))
+        if comfort_noise and plan.codec in CODECS and str(COMFORT_NOISE_TYPE) in media.formats:
+            _add_comfort_noise(stream)
         streams.append(stream)
     if plan is None:
         raise NoCommonCodec(f"the offer has no audio stream over RTP/AVP with one of {', '.join(codecs)}")
@@ -172,6 +186,11 @@ def _stream(
     # Reports come to the port of the audio also from peers that do not multiplex (RFC 3605, RFC 5761).
     media.attributes += [("ptime", str(ptime)), (direction, ""), ("rtcp", str(port))]
     return media
+
+
+def _add_comfort_noise(stream: Media) -> None:
+    stream.formats.append(str(COMFORT_NOISE_TYPE))
+    stream.attributes.insert(0, ("rtpmap", f"{COMFORT_NOISE_TYPE} CN/{NARROW_CLOCK}"))
 
 
 def _codecs(media: Media) -> dict[str, Codec]:
