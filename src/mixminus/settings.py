@@ -210,7 +210,9 @@ class Settings(_Table):
         "they send the first telephone-event (always), of none (off).",
     )
     comfort_noise: bool = Field(
-        False, description="Send phones of G.711 a little noise instead of silence, which some take for a dead line."
+        False,
+        description="Send phones of G.711 a little noise instead of silence, which some take for a dead line; and "
+        "tell them that they may send comfort noise (RFC 3389) themselves.",
     )
     data: Path = Field(Path("./mixminus-data"), description="Folder of database, spool and recordings.")
     codecs: Annotated[

@@ -7,7 +7,7 @@ from media.kit import Pcm, Studio, through, voice
 from mixminus.media import protocol
 from mixminus.media.agc import MOST_DB, TARGET_DB
 from mixminus.media.codecs import g711
-from mixminus.media.state import FRAME
+from mixminus.media.state import FRAME, LEG
 
 
 def speech(seconds: float, decibels: float, rate: int = 8000) -> Pcm:
@@ -124,3 +124,17 @@ def test_a_leg_can_begin_with_it() -> None:
     assert studio.engine._state.agc.any()
     studio.apply(protocol.CloseLeg("a"))
     assert not studio.engine._state.agc.any()
+
+
+def test_what_it_does_to_a_leg_is_told() -> None:
+    studio = Studio()
+    studio.join("a", talk=1, hear=0)
+    studio.join("b", talk=0, hear=1)
+    studio.apply(protocol.SetGainControl("a", True))
+    for frame in speech(3.0, -20):
+        studio.tick({"a": frame})
+    told, gain = studio.stats("a"), float(studio.engine._state.gain[studio.engine._control._row(LEG, "a")])
+    assert told.agc
+    assert told.gain_db == pytest.approx(20 * np.log10(gain), abs=0.06)
+    assert told.gain_db != 0
+    assert (studio.stats("b").agc, studio.stats("b").gain_db) == (False, 0)

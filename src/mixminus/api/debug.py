@@ -37,6 +37,10 @@ class ParticipantDebug(Body, frozen=True, kw_only=True):
     mos: float | None
     far_mos: float | None
     """How it hears others."""
+    agc: bool
+    """Its voice is brought to the usual level..."""
+    gain_db: float
+    """... by so much now."""
 
 
 async def debug_participant(ports: Ports, request: ApiRequest) -> Answer:

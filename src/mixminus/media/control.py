@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log10
 
 import msgspec
 import numpy as np
@@ -314,6 +315,8 @@ class Control:
             jitter_ms=round(float(state.jitter[row]) * 1000 / RATE, 2),
             delay_ms=(max(0, left) * SLOT + int(state.held[row])) * 1000 / RATE,
             remote=None if target == NOWHERE else unpack_address(state.peer[row, target]),
+            agc=bool(state.agc[row]),
+            gain_db=round(20 * log10(state.gain[row]), 1),
             **quality_of(state, row),
         )
 

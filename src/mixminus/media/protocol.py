@@ -257,6 +257,10 @@ class LegStats(msgspec.Struct, frozen=True):
     """The same as a mean opinion score, 1 to 4.5."""
     far_mos: float | None = None
     """How this leg hears others, by its own reports."""
+    agc: bool = False
+    """Its voice is brought to the usual level..."""
+    gain_db: float = 0.0
+    """... by so much now."""
 
 
 class Stats(msgspec.Struct, frozen=True, tag=True):
