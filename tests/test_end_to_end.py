@@ -28,7 +28,7 @@ from mixminus.testing.server import ServerProcess
 from mixminus.testing.sink import CallbackSink, Received
 from testing.virtual.kit import wav
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 AGENT, CUSTOMER, COACH, SECRET, PROMPT = 440, 620, 880, 1300, 1900
 TONES = (AGENT, CUSTOMER, COACH, SECRET, PROMPT)
@@ -179,4 +179,4 @@ async def test_sigterm_ends_an_idle_server_cleanly(tmp_path_factory: pytest.Temp
     server = ServerProcess(tmp_path_factory.mktemp("idle"))
     await server.start()
     server.terminate()
-    assert await server.wait(timeout=10) == 0
+    assert await server.wait(timeout=40) == 0

@@ -21,7 +21,7 @@ from mixminus.testing.server import ServerProcess
 from mixminus.testing.sink import CallbackSink
 from test_end_to_end import World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 ANN, BOB, CAT = 440, 620, 880
 TONES = (ANN, BOB, CAT)

@@ -72,7 +72,7 @@ class MultiPartyCall:
 
 
 async def hears(
-    phone: VirtualPhone, wanted: Iterable[float], among: Iterable[float], *, seconds: float = 0.4, timeout: float = 5.0
+    phone: VirtualPhone, wanted: Iterable[float], among: Iterable[float], *, seconds: float = 0.4, timeout: float = 20.0
 ) -> None:
     """Wait until, for ``seconds`` on end, a phone hears exactly the ``wanted`` ones of the tones ``among`` (Hz).
 
@@ -95,7 +95,7 @@ async def hears(
         await asyncio.sleep(_LOOK)
 
 
-async def eventually(condition: Callable[[], bool], *, timeout: float = 5.0, what: str = "it") -> None:
+async def eventually(condition: Callable[[], bool], *, timeout: float = 20.0, what: str = "it") -> None:
     """Wait for a condition that nothing signals."""
     deadline = time.monotonic() + timeout
     while not condition():

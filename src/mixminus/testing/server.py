@@ -76,7 +76,7 @@ class ServerProcess:
             raise ServerFailed("the server has not been started")
         return self._address
 
-    async def start(self, *, timeout: float = 20.0) -> ServerAddress:
+    async def start(self, *, timeout: float = 40.0) -> ServerAddress:
         """Start it and wait until it can take calls. Raises :class:`ServerFailed` with the end of its log."""
         hand_shake = self.data / "server.json"
         hand_shake.unlink(missing_ok=True)
