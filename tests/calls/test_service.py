@@ -148,10 +148,17 @@ async def test_a_file_that_cannot_be_made_is_said_once() -> None:
     assert world.recorder.discarded == []
 
 
-@pytest.mark.parametrize("trouble", ["", "no audio was recorded"])
-async def test_a_broken_spool_ends_the_recording_and_not_the_call(trouble: str) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "failure"),
+    [
+        (None, "disk full"),
+        (NoAudio("no audio was recorded"), "disk full"),
+        (StorageError("x.mp3 cannot be decoded"), "disk full; x.mp3 cannot be decoded"),
+    ],
+)
+async def test_a_broken_spool_ends_the_recording_and_not_the_call(trouble: StorageError | None, failure: str) -> None:
     world = World()
-    world.recorder.error = NoAudio(trouble) if trouble else None
+    world.recorder.error = trouble
     await world.add()
     started = await record(world)
     world.service.tap_failed(media.TapFailed(started.recording_id, "disk full", 80, 0))
@@ -159,7 +166,7 @@ async def test_a_broken_spool_ends_the_recording_and_not_the_call(trouble: str) 
     assert recording_events(world) == ["Initiated", "Failed" if trouble else "Completed"]
     assert world.media.of(media.StopTap) == [media.StopTap(started.recording_id)]
     (row,) = world.store.all(RecordingRow)
-    assert row.failure == "disk full", "what was recorded is delivered, and why it is so little is said"
+    assert row.failure == failure, "what was recorded is delivered, and why it is so little is said"
     assert world.mpcs()[0].status == "Active"
 
 
