@@ -33,6 +33,7 @@ from mixminus.media import protocol as media
 from mixminus.media.client import MediaClient
 from mixminus.media.endpoint import spawn_worker
 from mixminus.outbound.client import OutboundClient
+from mixminus.recording.archive import Archive
 from mixminus.recording.client import COMMAND as FINISHER
 from mixminus.recording.client import Finisher
 from mixminus.recording.keeper import Keeper
@@ -137,7 +138,7 @@ class Server:
         sip_host = split_host_port(settings.sip)[0]
         if sip_host in ("0.0.0.0", "::") and not settings.media_host:
             raise ConfigurationError("media_host: needed when sip listens on all addresses; set the address phones see")
-        self.archive = open_archive(settings)  # before the workers, which need its keys and could not complain
+        self.archive = self._open_archive()  # before the workers, which need its keys and could not complain
         self.media = self._make_media(sip_host)
         await self.media.start()
         self._closing.push_async_callback(self.media.stop)
@@ -197,6 +198,9 @@ class Server:
 
     async def _open_store(self) -> Store:
         return await Store.open(self.settings.data)
+
+    def _open_archive(self) -> Archive:
+        return open_archive(self.settings)
 
     def _make_media(self, host: str) -> MediaClient:
         settings = self.settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mixminus.errors import StorageError
 from mixminus.ids import Mint
 from mixminus.outbound.client import OutboundClient
+from mixminus.recording.archive import Archive
 from mixminus.recording.client import Finisher, _Member
 from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import NoAudio
@@ -31,6 +32,7 @@ from mixminus.recording.protocol import (
     FromFinisher,
     ToFinisher,
 )
+from mixminus.recording.storage.objects import ObjectStorage
 from mixminus.server import Server
 from mixminus.settings import Settings
 from mixminus.sounds.decode import write_wavs
@@ -86,6 +88,21 @@ class VirtualServer(Server):
     async def _open_store(self) -> Store:
         self.memory = MemoryStore()
         return self.memory
+
+    def _open_archive(self) -> Archive:
+        archive, table = super()._open_archive(), self.settings.storage
+        if archive.remote is None:
+            return archive
+        return Archive(archive.local, AwaitedStorage(self._virtual, table.url, table.options), archive.ring)
+
+    def file_of(self, key: str) -> Path:
+        """A finished file as it was heard: unsealed, and got from the store if it is only there."""
+        path = self.archive.local.path(key)
+        if not path.exists():
+            path = self.settings.data / "heard" / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(self.archive.read(key)))
+        return path
 
     def _make_media(self, host: str) -> VirtualMedia:
         return VirtualMedia(
@@ -265,6 +282,22 @@ def _receiving(body: bytes, then: Callable[[], Awaitable[Any]]) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+class AwaitedStorage(ObjectStorage):
+    """The clock stands still while a file is on its way to the store, and while it is read back."""
+
+    def __init__(self, loop: VirtualLoop, url: str, options: Mapping[str, str]) -> None:
+        super().__init__(url, options)
+        self._loop = loop
+
+    async def upload(self, key: str, path: Path) -> None:
+        with self._loop.inside():
+            await super().upload(key, path)
+
+    async def digest(self, key: str) -> tuple[int, str] | None:
+        with self._loop.inside():
+            return await super().digest(key)
 
 
 class InlineFinisher(Finisher):

@@ -380,7 +380,7 @@ class World:
         row = self.wait_for(lambda: self.server.memory.recording(tap))
         if row is None or not row.file:
             return None
-        path = self.server.archive.local.path(row.file)
+        path = self.do(lambda: self.server.file_of(row.file))
         worker = self.server.worker
         spans = spans_of(worker.commands, tap, self._loop.clock.monotonic_ns, worker.began_ns)
         return Recording(tap, path, row, from_file(path), tuple(spans), self.origin_ns)
