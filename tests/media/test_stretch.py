@@ -14,8 +14,10 @@ from media.kit import PORTS, Pcm, Studio
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address, unpack_address
 from mixminus.media.codecs import g711
+from mixminus.media.layout import CROWD
 from mixminus.media.state import FRAME, TICK_NS
 from mixminus.media.stretch_heard import Payloads
+from mixminus.media.stretch_mix import FEW
 
 TICKS = 120
 ROOMS = ("one", "two", "three")
@@ -119,6 +121,20 @@ def test_most_ticks_of_a_call_with_tracks_are_taken_in_stretches(peak: int) -> N
     hall = play(True, [peak] * 6, [15] * 6, 5)
     assert hall.passed > TICKS / 2
     assert set(hall.tapes["all"].tracks) == {"leg0", "leg3", "sounds"}
+
+
+@pytest.mark.parametrize("legs", [2, FEW + 1, CROWD + 2])
+def test_rooms_of_all_sizes_hear_the_same_in_one_pass(legs: int) -> None:
+    """Few sources are added up again for whoever listens; of many the sum is kept; crowds are summed in another way."""
+    heard: list[list[bytes]] = []
+    for quick in (True, False):
+        hall = Hall(quick, {f"leg{at}": babble(at, 80, 900) for at in range(legs)}, {})
+        for name in hall.sounds:
+            hall.join(name)
+        hall.go(80)
+        heard.append([np.stack(peer.heard).tobytes() for peer in hall.peers.values()])
+        assert (hall.passed > 40) is quick
+    assert heard[0] == heard[1]
 
 
 def test_a_hall_where_nobody_is_heard_passes_too() -> None:

@@ -44,6 +44,14 @@ class Layout:
     def mixes(self) -> int:
         return self.sums + self.own_row.size
 
+    def sources(self, number: int) -> list[int]:
+        """Rows that are added up to a sum."""
+        if number < len(self.crowds):
+            crowd: list[int] = self.crowds[number].tolist()
+            return crowd
+        place = number - len(self.crowds)
+        return [int(rows[place]) for rows in self.ranks if place < rows.size]
+
 
 def lay_out(plan: Plan, active: NDArray[np.bool_], leg: Index, law: NDArray[np.uint8]) -> Layout:
     """Layout for rows ``active`` ((R,)) and the legs to be sent to: their rows and laws, (L,) each."""

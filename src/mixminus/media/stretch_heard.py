@@ -1,4 +1,4 @@
-"""What legs hear in a stretch, taken out of its sums once somebody asks for it: most of it nobody ever looks at."""
+"""What legs hear in a stretch, made of what is played once somebody asks for it: most of it nobody ever looks at."""
 
 from __future__ import annotations
 
@@ -48,11 +48,16 @@ class Payloads:
     """The payloads of a stretch, (K * S,) each, by their numbers in its layout."""
 
     layout: Layout
-    sums: Pcm
-    """(U, K * S)."""
     played: Played
     made: dict[int, Bytes]
     """Those there are already. Of the others, each sum fits into 16 bits, and does so less each own sound."""
+    sums: Pcm | None
+    """(U, K * S); ``None``: all that is in them is in ``played``."""
+
+    @property
+    def size(self) -> int:
+        """Of each, bytes."""
+        return int(self.played.active.shape[1]) * FRAME
 
     def __getitem__(self, number: int) -> Bytes:
         if number not in self.made:
@@ -61,7 +66,7 @@ class Payloads:
 
     def _make(self, number: int) -> Bytes:
         if number < len(LAWS):
-            return np.full(self.sums.shape[1], g711.SILENCE[LAWS[number]], np.uint8)
+            return np.full(self.size, g711.SILENCE[LAWS[number]], np.uint8)
         number -= len(LAWS)
         law, needed = self.layout.encode[0]
         if number >= needed.size:
@@ -71,11 +76,17 @@ class Payloads:
 
     def _mix(self, mix: int) -> Pcm:
         layout, less = self.layout, mix - self.layout.sums
-        if less < 0:
-            mixed: Pcm = self.sums[mix]
-        else:
-            mixed = self.sums[layout.own_sum[less]] - self.played.of(int(layout.own_row[less]))
-        return mixed
+        number, own = (mix, -1) if less < 0 else (int(layout.own_sum[less]), int(layout.own_row[less]))
+        if self.sums is None:
+            total: Pcm = np.zeros(self.size, np.int16)
+            for row in layout.sources(number):
+                if row != own:
+                    total += self.played.of(row)
+            return total
+        total = self.sums[number].copy()
+        if own >= 0:
+            total -= self.played.of(own)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,7 @@ class Later:
 
     @property
     def size(self) -> int:
-        return int(self.payloads.sums.shape[1])
+        return self.payloads.size
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Bytes:
         return self.payloads[self.number]

@@ -28,6 +28,8 @@ PIECE: Final = 1 << 16
 """Samples of all mixes worked on at a time."""
 TOGETHER: Final = 12
 """Mixes from which a part is full; one that comes of a large room may have many more."""
+FEW: Final = 8
+"""Sources that are added up again rather than that their sum is kept."""
 _WRAP: Final = 1 << 16
 """What a sum in 16 bits is wrong by, if it is."""
 
@@ -100,6 +102,8 @@ class StretchMixer:
         self._arranged: tuple[Plan, Index, Index, Flags] | None = None
         self._layout: Layout
         self._parts: list[_Part]
+        self._room: Pcm = np.empty(0, np.int16)
+        """For sums that are not kept."""
 
     def arrange(self, plan: Plan, leg: Index, law: NDArray[np.uint8], row: Index, sounding: Flags) -> Layout:
         """How rows ``sounding`` (R,), all of them among the sources ``row`` (N,), are mixed for legs.
@@ -120,9 +124,10 @@ class StretchMixer:
     def run(self, sound: Pcm, most: Bounds, played: Played) -> tuple[Pcm, Payloads]:
         """``sound`` (N, K * S) of the sources; ``most`` (mixes,), what :func:`bounds` says; ``played``: by the streams.
 
-        Returns: every sum, (sums, K * S); and the payloads, numbered as in the layout.
+        Returns: every sum, (sums, K * S), valid until the next; and the payloads, numbered as in the layout.
         """
-        sums = np.empty((self._layout.sums, sound.shape[1]), np.int16)
+        keep = len(sound) > played.row.size or bool(self._layout.crowds) or len(self._layout.ranks) > FEW
+        sums = self._take_room(sound.shape[1], keep=keep)
         made: dict[int, Bytes] = {}
         for part in self._parts:
             doubt = None if self._limiter.turns_down(part.number) else _doubt(most[part.number], part.sums)
@@ -130,7 +135,17 @@ class StretchMixer:
             if doubt is None or doubt.less or not _sum_up(part, sound, doubt, mine):
                 made |= self._mix(part, sound, doubt, mine)
         self._limiter.settle()
-        return sums, Payloads(self._layout, sums, played, made)
+        return sums, Payloads(self._layout, played, made, sums if keep else None)
+
+    def _take_room(self, size: int, *, keep: bool) -> Pcm:
+        """(U, size) for the sums. Fresh memory takes longer to be had than to be filled."""
+        shape = (self._layout.sums, size)
+        if keep:
+            return np.empty(shape, np.int16)
+        wanted = shape[0] * size
+        if self._room.size < wanted:
+            self._room = np.empty(wanted, np.int16)
+        return self._room[:wanted].reshape(shape)
 
     def _mix(self, part: _Part, sound: Pcm, doubt: _Doubt | None, sums: Pcm) -> dict[int, Bytes]:
         """Fill ``sums`` (U, K * S); returns the payloads of the part."""
