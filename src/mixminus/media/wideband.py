@@ -45,7 +45,7 @@ STALE_TICKS: Final = 50
 """Ticks after which a decoder that was not used begins anew."""
 PROBE: Final = 25
 """Packets (0.5 s) after which one is decoded even though its sender says that it holds no voice."""
-_TICKET: Final = np.dtype([("number", "<i8"), ("part", "u1"), ("slots", "u1"), ("voiceless", "?")])
+_TICKET: Final = np.dtype([("number", "<i8"), ("part", "u1"), ("slots", "u1"), ("voiceless", "?")], align=True)
 _TICKET_BYTES: Final = np.arange(_TICKET.itemsize)
 _HALVES: Final = np.arange(FRAME_SLOTS, dtype=np.int64)
 _OPUS_FRAME_BYTES: Final = 2 * opus.FRAME
