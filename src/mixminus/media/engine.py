@@ -274,6 +274,10 @@ class Engine:
         """RTCP packets to send, since the last call."""
         return self._reports.datagrams()
 
+    def forget_reports(self) -> None:
+        """In place of :meth:`reports`, where nobody reads RTCP."""
+        self._reports.forget()
+
     def _receive(self, now_ns: int, packets: PacketBatch, *, late: bool) -> None:
         count = packets.count
         if count:

@@ -29,6 +29,13 @@ _PACKET_MS: Final = 40.0
 _UNKNOWN: Final = -1.0
 
 
+class _Unsent(NamedTuple):
+    report: rtcp.Report
+    goodbye: bool
+    address: NDArray[np.uint8]
+    port: int
+
+
 class Datagram(NamedTuple):
     """One RTCP packet to send: ``address`` raw ((32,) uint8), ``port`` the index of the local port."""
 
@@ -59,7 +66,7 @@ class Reports:
         self._state = state
         self._name = name
         self._turns: dict[int, _Turn] = {}
-        self._waiting: list[Datagram] = []
+        self._waiting: list[_Unsent] = []
         self.malformed = 0
 
     def signal(self, row: int, address: Address | None, remote: Address | None, timeout: float) -> None:
@@ -82,7 +89,14 @@ class Reports:
     def datagrams(self) -> list[Datagram]:
         """What is to be sent now."""
         waiting, self._waiting = self._waiting, []
-        return waiting
+        return [
+            Datagram(rtcp.pack_compound(report, self._name, goodbye=goodbye), address, port)
+            for report, goodbye, address, port in waiting
+        ]
+
+    def forget(self) -> None:
+        """Nobody is to be sent anything."""
+        self._waiting.clear()
 
     @property
     def poor_legs(self) -> int:
@@ -185,8 +199,7 @@ class Reports:
         return [LegQuality(state.names[row], not turn.poor, round(heard, 2), hears, round(loss, 4), trip, now_ns)]
 
     def _send(self, row: int, report: rtcp.Report, address: NDArray[np.uint8], *, goodbye: bool = False) -> None:
-        data = rtcp.pack_compound(report, self._name, goodbye=goodbye)
-        self._waiting.append(Datagram(data, address.copy(), int(self._state.port[row])))
+        self._waiting.append(_Unsent(report, goodbye, address.copy(), int(self._state.port[row])))
 
     def _address(self, row: int) -> NDArray[np.uint8] | None:
         state = self._state

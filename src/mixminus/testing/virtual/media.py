@@ -177,7 +177,7 @@ class VirtualWorker:
     def _tell(self) -> bool:
         """Hand on what has happened; whether anything had."""
         self._spools.pump()
-        self._engine.reports()  # RTCP, which phones in virtual time do not read
+        self._engine.forget_reports()  # phones in virtual time do not read RTCP
         events: list[Event] = [*self._engine.events(), *self._spools.events()]
         for event in events:
             self._on_event(event)
