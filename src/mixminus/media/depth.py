@@ -123,9 +123,9 @@ def weigh(lateness: NDArray[np.int32]) -> tuple[Slots, Slots, Shares]:
         return np.zeros(rows, np.int64), np.full(rows, -FRAME_SLOTS, np.int64), np.zeros(rows)
     some = slice(0, int(came[-1]) + 1 + FRAME_SLOTS)
     lateness, offset = lateness[:, some], _OFFSETS[some]  # a depth beyond these is never better
-    within = np.cumsum(lateness, axis=1, dtype=np.int64)
-    total = within[:, -1]
-    within = within / np.maximum(total, 1)[:, None]
+    counted = np.cumsum(lateness, axis=1, dtype=np.int64)
+    total = counted[:, -1]
+    within = counted / np.maximum(total, 1)[:, None]
     beyond = 1 - within
     feared = np.concatenate((np.ones((len(total), FRAME_SLOTS)), beyond), axis=1)[:, : offset.size]
     cost = 10 * offset + 100 * LOSS_MS * (beyond + DOUBT * (feared - beyond))
