@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import structlog
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench virtual", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0, help="Length of the one call.")
     parser.add_argument("--calls", type=int, default=100, help="Calls at once in the second part.")
-    parser.add_argument("--calls-seconds", type=float, default=60.0, help="Their length.")
+    parser.add_argument("--calls-seconds", type=float, default=300.0, help="Their length.")
     given = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     _starts()
@@ -96,19 +97,29 @@ def _one(title: str, file_format: str, seconds: float, *, speech: bool) -> None:
 
 def _many(calls: int, seconds: float) -> None:
     folder = _folder()
+    rooms = [f"room-{number}" for number in range(calls)]
     with World(folder) as world:
-        for number in range(calls):
-            _call(world, f"room-{number}", "wav", speech=False)
-        world.advance(5)
-        cpu = time.process_time()
+        phones = [phone for room in rooms for phone in _call(world, room, "wav", speech=False)]
+        world.advance(40)  # the last timers of the set-up
+        marks = [time.process_time()]
         world.advance(seconds)
-        cpu = time.process_time() - cpu
+        marks.append(time.process_time())
+        for room in rooms:
+            world.client.multi_party_calls.stop_recording(friendly_name=room)
+        world.until("MPCRecordingCompleted", count=calls)
+        marks.append(time.process_time())
+        now = world.seconds
+        assert all(phone.samples(since=now - 1).any() for phone in phones)
+        marks.append(time.process_time())
     shutil.rmtree(folder)
-    rate = calls * seconds / cpu
+    running, ending, listening = (end - begin for begin, end in pairwise(marks))
+    rate, whole = calls * seconds / running, calls * seconds / (running + ending)
     print(
-        f"{calls} such calls at once (tones, wav, their files made once a minute), {seconds:.0f} s: {cpu:.2f} s CPU, "
+        f"{calls} such calls at once (tones, wav), {seconds:.0f} s, files made along the way: {running:.2f} s CPU, "
         f"{rate:.0f} call-seconds per CPU-second"
     )
+    print(f"  stopping, finishing and announcing {calls} recordings: {ending:.2f} s CPU more ({whole:.0f} with it)")
+    print(f"  a second of what each of {len(phones)} phones heard: {listening:.2f} s CPU")
 
 
 def _call(world: World, name: str, file_format: str, *, speech: bool, roles: Sequence[str] = ROLES) -> list[Phone]:
