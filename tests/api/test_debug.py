@@ -6,7 +6,9 @@ from api.test_participants import PATH
 from api.world import Browser, World
 from mixminus.media.protocol import LegStats
 
-LINE = LegStats("c-1", received=500, lost=5, jitter_ms=3.2, delay_ms=40, remote=("192.0.2.1", 4000), mos=4.1, agc=True, gain_db=-3.5)
+LINE = LegStats(
+    "c-1", received=500, lost=5, jitter_ms=3.2, delay_ms=40, remote=("192.0.2.1", 4000), mos=4.1, agc=True, gain_db=-3.5
+)
 
 
 async def test_the_line_of_a_live_participant(world: World, ask: Browser) -> None:
