@@ -223,7 +223,8 @@ class Engine:
         sounding[source.row] = source.active.any(axis=1)
         layout = self._stretches.arrange(self._plan, self._packetiser.row, self._packetiser.law, source.row, sounding)
         coming = [heads.sound[at] for at in heard.tolist()]
-        played = Played(rows, state.law[rows].tolist(), judged.waited, coming, judged.active[:, :ticks])
+        active = judged.active[:, :ticks]
+        played = Played(rows, state.law[rows].tolist(), judged.waited, judged.lag, coming, active)
         sums, payload = self._stretches.run(source.sound, stretch_mix.bounds(layout, loudest, peak), played)
         stretch.count_speech(state, rows, judged.loud[:, :ticks])
         state.hangover[rows] = judged.hangover[:, ticks - 1]

@@ -107,7 +107,8 @@ class Judged:
     active: Flags
     hangover: NDArray[np.int16]
     loud: Flags
-    waited: list[Pcm]
+    waited: Pcm
+    lag: list[int]
 
 
 def listen(state: MediaState, heads: Heads, heard: Index, ticks: int, pcm: Pcm) -> Judged:
@@ -128,8 +129,7 @@ def listen(state: MediaState, heads: Heads, heard: Index, ticks: int, pcm: Pcm) 
         energy = np.vecdot(sound, sound)  # exact up to 2^24, and so on the right side of either threshold
         np.greater(energy, level.SPEECH_RMS**2 * FRAME, out=loud[part])
         sounds[part] = _sounds(frames, energy)
-    waited = [out[:done].copy() for out, done in zip(pcm, begins, strict=True)]
-    return Judged(*_gate(state, row, sounds), loud, waited)
+    return Judged(*_gate(state, row, sounds), loud, pcm[:, : max(begins, default=0)].copy(), begins)
 
 
 def _sounds(frames: Pcm, energy: NDArray[np.float32]) -> Flags:

@@ -24,8 +24,10 @@ class Played:
 
     row: Index
     law: list[int]
-    waited: list[Pcm]
-    """The begin of each, which had come before."""
+    waited: Pcm
+    """(H, W) the begin of each, which had come before,"""
+    lag: list[int]
+    """and how much of it is of use."""
     sound: Sequence[Bytes]
     """The payload of the rest, (K * S,) or longer."""
     active: NDArray[np.bool_]
@@ -36,7 +38,7 @@ class Played:
         at = int(np.flatnonzero(self.row == row)[0])
         active = self.active[at]
         pcm = np.empty(active.size * FRAME, np.int16)
-        begin = self.waited[at][: pcm.size]
+        begin = self.waited[at, : min(self.lag[at], pcm.size)]
         pcm[: begin.size] = begin
         g711.decode(self.law[at], self.sound[at][: pcm.size - begin.size], pcm[begin.size :])
         pcm.reshape(-1, FRAME)[~active] = 0

@@ -7,7 +7,7 @@ something: most are looked at once, at the end, and some hundred phones are then
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -61,9 +61,10 @@ class Steady:
     def __init__(self, talking: Sequence[BankAudio], held: Sequence[BankAudio], ports: Mapping[int, int]) -> None:
         self._talking, self._held = talking, held
         self._voices = [audio.voice() for audio in talking]
-        """As they are at the end of the last page."""
-        self._settled = [replace(voice) for voice in self._voices]
         """As they were when everybody was brought up to date."""
+        self._at = np.array([voice.at for voice in self._voices], np.int64)
+        """Where each is at the end of the last page."""
+        self._round = np.array([voice.period or FOREVER for voice in self._voices], np.int64)
         self._head = np.array([audio.head(ports) for audio in talking], np.int64).reshape(-1, 5)
         self._address = np.array([audio.raw for audio in talking], np.uint8).reshape(-1, ADDRESS_BYTES)
         self._hearers: list[tuple[int, BankAudio]] | None = None
@@ -75,7 +76,8 @@ class Steady:
 
     def sound(self, ticks: int) -> list[Bytes]:
         """What comes next of each, (ticks * S,)."""
-        return [voice.codes[voice.at : voice.at + ticks * FRAME] for voice in self._voices]
+        ends = (self._at + ticks * FRAME).tolist()
+        return [voice.codes[at:end] for voice, at, end in zip(self._voices, self._at.tolist(), ends, strict=True)]
 
     def packets(self, sound: Sequence[Bytes]) -> PacketBatch:
         """The next packet of each, with the begin of its ``sound`` (RFC 3550 §5.1)."""
@@ -99,8 +101,7 @@ class Steady:
             found = ((index, by_address.get(address.tobytes())) for index, address in enumerate(raw))
             self._hearers = [(index, audio) for index, audio in found if audio is not None]
         self._pages.append(_Page(first_ns, sent.ticks, sent.payload, sent.payload_row))
-        for voice in self._voices:
-            voice.take(size)
+        self._at = (self._at + size) % self._round
         self._head[:, 1] = (self._head[:, 1] + sent.ticks) % (1 << 16)
         self._head[:, 2] = (self._head[:, 2] + size) % (1 << 32)
         self.left -= sent.ticks
@@ -110,10 +111,9 @@ class Steady:
         if not self._pages:
             return
         pages, self._pages = self._pages, []
-        voices, self._settled = self._settled, [replace(voice) for voice in self._voices]
         starts = [page.first_ns for page in pages]
         sizes = [page.ticks * FRAME for page in pages]
-        for voice, audio in zip(voices, self._talking, strict=True):
+        for voice, audio in zip(self._voices, self._talking, strict=True):
             audio.skip(sum(sizes) // FRAME, starts, [voice.take(size) for size in sizes])
         for audio in self._held:
             audio.rests(sum(sizes) // FRAME)
