@@ -3,6 +3,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,11 @@ def test_help_costs_little_processor_time() -> None:
     subprocess.run([sys.executable, "-m", "mixminus", "--help"], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.8, "0.2 s here; 0.4 s is the budget"
+
+
+def test_options_may_stand_before_the_name_of_what_webhooks_shall_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (("--data", str(tmp_path), "show", "x"), ("show", "x", "--data", str(tmp_path))):
+        assert run(["webhooks", *words]) != 0
+        assert f"no server runs in {tmp_path}" in capsys.readouterr().err

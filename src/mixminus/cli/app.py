@@ -201,7 +201,9 @@ def list_webhooks(
     watch: Watch = False,
 ) -> None:
     """Show the last callbacks, newest first."""
-    if context.invoked_subcommand is not None:
+    if context.invoked_subcommand is not None:  # what was said before its name is for it, too
+        said = {"data": data and str(data), "http": http, "as_json": as_json or None}
+        context.default_map = {context.invoked_subcommand: {name: one for name, one in said.items() if one is not None}}
         return
     from mixminus.cli.webhooks import webhooks as show_webhooks
 
