@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench virtual", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0, help="Length of the one call.")
     parser.add_argument("--calls", type=int, default=100, help="Calls at once in the second part.")
-    parser.add_argument("--calls-seconds", type=float, default=300.0, help="Their length.")
+    parser.add_argument("--calls-seconds", type=float, default=600.0, help="Their length.")
     given = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     _starts()
