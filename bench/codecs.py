@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.codecs import g722, opus
-from mixminus.media.crew import Crew
 from mixminus.media.engine import Engine
 from mixminus.media.state import TICK_NS
-from mixminus.media.streams import Run, on_this_thread
+from mixminus.media.wide.crew import Crew
+from mixminus.media.wide.streams import Run, on_this_thread
 from mixminus.rtp.packet import RtpHeader
 
 Pcm = NDArray[np.int16]

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from mixminus.media import engine as engine_module
-from mixminus.media import ingest, level, playout, protocol
+from mixminus.media import level, protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
+from mixminus.media.jitter import ingest, playout
 from mixminus.media.state import TICK_NS
-from mixminus.media.tap import TapSink
+from mixminus.media.taping.tap import TapSink
 
 ROOM_SIZE = 4
 LEVEL = 2000.0

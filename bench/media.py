@@ -25,8 +25,8 @@ from bench.load import TONES, Plan, Result, peer_address
 from rich.console import Console
 from rich.table import Table
 
-from mixminus.media.client import MediaClient
-from mixminus.media.ports import open_pools
+from mixminus.media.fleet.client import MediaClient
+from mixminus.media.fleet.ports import open_pools
 from mixminus.media.protocol import Command, Event, OpenLeg, StartTap, Stats, StopTap, TapClosed, TapFailed
 from mixminus.settings import Settings
 

@@ -23,8 +23,8 @@ from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.engine import Engine
 from mixminus.media.loop import LATE_NS, prefer_this_thread
-from mixminus.media.spool import SpoolWriter
 from mixminus.media.state import TICK_NS
+from mixminus.media.taping.spool import SpoolWriter
 from mixminus.recording.client import Finisher
 from mixminus.recording.spool import Spool, sync_together
 

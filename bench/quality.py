@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mixminus.media import conceal, protocol
+from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address, unpack_address
 from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
+from mixminus.media.jitter import conceal
 from mixminus.media.state import FRAME, RATE, TICK_NS
 from mixminus.rtp.packet import RtpHeader
 from mixminus.testing import sources

@@ -28,8 +28,8 @@ from rich.table import Table
 from mixminus.media import protocol
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.codecs import g722, opus
-from mixminus.media.depth import MAX_DELAY
 from mixminus.media.engine import Engine
+from mixminus.media.jitter.depth import MAX_DELAY
 from mixminus.media.state import TICK_NS
 from mixminus.rtp.packet import RtpHeader
 from mixminus.testing import reference

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from bench.media import resident
 from rich.console import Console
 
-from mixminus.media.client import MediaClient
+from mixminus.media.fleet.client import MediaClient
 from mixminus.media.protocol import Address, CloseLeg, Event, OpenLeg, TapClosed, TapFailed
 from mixminus.media.state import FRAME
 from mixminus.rtp.packet import RtpHeader

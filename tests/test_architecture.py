@@ -33,9 +33,9 @@ PURE_PARTS = frozenset({"sip", "sdp", "rtp", "rtc", "media", "calls", "webhooks"
 SHELLS = frozenset(
     {
         # media: sockets, the clock, the process and its client
-        "media/aside", "media/crew", "media/netio", "media/worker", "media/client", "media/endpoint", "media/loop",
-        "media/carrying", "media/ports", "media/sharing", "media/spool",
-        "sip/endpoint", "sip/netio",
+        "media/loop", "media/netio", "media/worker", "media/taping/aside", "media/taping/spool", "media/wide/crew",
+        "media/fleet/carrying", "media/fleet/client", "media/fleet/endpoint", "media/fleet/ports",
+        "media/fleet/sharing", "sip/endpoint", "sip/netio",
         # calls: what runs the pure machines
         "calls/service", "calls/switchboard", "calls/mailbox", "calls/books", "calls/recorder", "calls/renderings",
         "calls/lines", "calls/sounds/players",

@@ -13,8 +13,8 @@ from mixminus.media.batch import PacketBatch, pack_address, unpack_address
 from mixminus.media.codecs import g711, g722, opus
 from mixminus.media.engine import Engine
 from mixminus.media.state import FRAME, TICK_NS
-from mixminus.media.tap import TapSink
-from mixminus.media.tracks import Note, Track
+from mixminus.media.taping.tap import TapSink
+from mixminus.media.taping.tracks import Note, Track
 from mixminus.rtp.packet import RtpHeader, parse_packet
 
 Pcm = NDArray[np.int16]

@@ -12,7 +12,7 @@ from mixminus.errors import MediaError
 from mixminus.media import protocol
 from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
-from mixminus.media.matrix import expand
+from mixminus.media.mixing.matrix import expand
 from mixminus.media.state import FRAME
 
 ROOMS = ("one", "two")

@@ -14,7 +14,7 @@ import pytest
 
 from mixminus.media import worker as worker_module
 from mixminus.media.codecs import g711
-from mixminus.media.frames import FrameReader, frame
+from mixminus.media.fleet.frames import FrameReader, frame
 from mixminus.media.protocol import (
     Command,
     Event,

@@ -48,8 +48,8 @@ from mixminus.clock import ManualClock
 from mixminus.errors import ConfigurationError, MixminusError, OutboundError, StorageError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
-from mixminus.media.spool import POLL_SECONDS, RATE, SYNC_ROUNDS, SpoolWriter, Tap
-from mixminus.media.tap import BLOCK
+from mixminus.media.taping.spool import POLL_SECONDS, RATE, SYNC_ROUNDS, SpoolWriter, Tap
+from mixminus.media.taping.tap import BLOCK
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.recording.archive import Archive
 from mixminus.recording.channels import Spec

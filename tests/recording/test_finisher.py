@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mixminus.media.frames import FrameReader, frame
+from mixminus.media.fleet.frames import FrameReader, frame
 from mixminus.recording.finisher import Desk, serve
 from mixminus.recording.protocol import (
     Discard,

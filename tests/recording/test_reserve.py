@@ -17,7 +17,7 @@ import pytest
 
 from mixminus.errors import DiskFull
 from mixminus.media.protocol import StartTap, TapClosed, TapFailed
-from mixminus.media.spool import SpoolWriter
+from mixminus.media.taping.spool import SpoolWriter
 from mixminus.recording.recover import recover_folder
 from mixminus.recording.reserve import AHEAD_SECONDS, REFILL_SECONDS, TELL_SECONDS, Reserve
 from mixminus.recording.spool import Spool, segment_files

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixminus.media.resample import low_pass
+from mixminus.media.wide.resample import low_pass
 from mixminus.recording import journal
 from mixminus.recording.journal import Kind, SegmentHeader, SegmentParser, encode_gap, encode_segment, encode_track
 from mixminus.recording.pieces import Audio, Silence

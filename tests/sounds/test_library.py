@@ -12,7 +12,7 @@ import soundfile
 
 from mixminus.clock import ManualClock
 from mixminus.errors import OutboundError, SoundError
-from mixminus.media.storage import load_wide
+from mixminus.media.sound.storage import load_wide
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.sounds import library as module
 from mixminus.sounds.cache import KEEP_SECONDS, SoundFolder

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from mixminus.media.sharing import pool_size
+from mixminus.media.fleet.sharing import pool_size
 from mixminus.settings import Settings, split_host_port
 from mixminus.settings import processors as usable_processors
 

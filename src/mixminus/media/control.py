@@ -10,21 +10,21 @@ import numpy as np
 
 from mixminus.errors import MediaError
 from mixminus.media import protocol
-from mixminus.media.bands import Bands
 from mixminus.media.batch import unpack_address
 from mixminus.media.codecs import g711, g722, opus
-from mixminus.media.comfort import ComfortNoise
 from mixminus.media.demux import Demux
-from mixminus.media.dtmf import KeyReaders
-from mixminus.media.inband import InbandKeys
 from mixminus.media.packetise import Packetiser
-from mixminus.media.prompt import Players
 from mixminus.media.reports import Reports, quality_of
-from mixminus.media.resample import RATES
-from mixminus.media.speakers import RATE_OF
+from mixminus.media.sound.comfort import ComfortNoise
+from mixminus.media.sound.dtmf import KeyReaders
+from mixminus.media.sound.inband import InbandKeys
+from mixminus.media.sound.prompt import Players
 from mixminus.media.state import FRAME, LEG, NEVER, NOWHERE, PLAYER, RATE, SLOT, TAP, TICK_NS, MediaState
-from mixminus.media.tap import OpenTap, TapsByRate
-from mixminus.media.wideband import Receivers
+from mixminus.media.taping.tap import OpenTap, TapsByRate
+from mixminus.media.wide.bands import Bands
+from mixminus.media.wide.resample import RATES
+from mixminus.media.wide.speakers import RATE_OF
+from mixminus.media.wide.wideband import Receivers
 
 _LAWS = {"PCMU": g711.PCMU, "PCMA": g711.PCMA, "G722": g722.G722_CODE, "opus": opus.OPUS_CODE}
 _CLOCKS = (RATE, opus.RATE)

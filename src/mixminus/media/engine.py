@@ -8,29 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.errors import MediaError
-from mixminus.media import ingest, level, playout, protocol, stretch, stretch_mix
-from mixminus.media.agc import GainControl
-from mixminus.media.bands import Bands
+from mixminus.media import level, protocol
 from mixminus.media.batch import DatagramBatch, PacketBatch
-from mixminus.media.comfort import ComfortNoise
 from mixminus.media.control import Control
 from mixminus.media.demux import Demux
-from mixminus.media.dtmf import KeyReaders, Press
-from mixminus.media.inband import InbandKeys
-from mixminus.media.layout import LAWS, lay_out
-from mixminus.media.limiter import MOST, Limiter
-from mixminus.media.matrix import Index, build_plan
-from mixminus.media.mix import Mixer
-from mixminus.media.offset import Offsets
+from mixminus.media.jitter import ingest, playout
+from mixminus.media.many_ticks import stretch, stretch_mix
+from mixminus.media.many_ticks.stretch_heard import Played
+from mixminus.media.many_ticks.stretch_mix import Sources, StretchMixer
+from mixminus.media.mixing.layout import LAWS, lay_out
+from mixminus.media.mixing.limiter import MOST, Limiter
+from mixminus.media.mixing.matrix import Index, build_plan
+from mixminus.media.mixing.mix import Mixer
 from mixminus.media.packetise import Packetiser
-from mixminus.media.prompt import LoadPrompt, LoadWide, Players
 from mixminus.media.reports import Datagram, Reports
+from mixminus.media.sound.agc import GainControl
+from mixminus.media.sound.comfort import ComfortNoise
+from mixminus.media.sound.dtmf import KeyReaders, Press
+from mixminus.media.sound.inband import InbandKeys
+from mixminus.media.sound.offset import Offsets
+from mixminus.media.sound.prompt import LoadPrompt, LoadWide, Players
 from mixminus.media.state import FRAME, RATE, TICK_NS, MediaState
-from mixminus.media.streams import Run, on_this_thread
-from mixminus.media.stretch_heard import Played
-from mixminus.media.stretch_mix import Sources, StretchMixer
-from mixminus.media.tap import OpenTap, Taps, TapsByRate, TapSink
-from mixminus.media.wideband import Receivers, Sound
+from mixminus.media.taping.tap import OpenTap, Taps, TapsByRate, TapSink
+from mixminus.media.wide.bands import Bands
+from mixminus.media.wide.streams import Run, on_this_thread
+from mixminus.media.wide.wideband import Receivers, Sound
 from mixminus.rtp.packet import parse_headers
 
 

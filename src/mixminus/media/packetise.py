@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mixminus.media.batch import FAMILY_IPV6, LENGTH_IPV4, LENGTH_IPV6, DatagramBatch
 from mixminus.media.codecs import g711
-from mixminus.media.comfort import LineNoise
-from mixminus.media.dtmf import EVENT_BYTES, EventPacket, KeySender
-from mixminus.media.layout import LAWS, WIDE_LAWS, payload_rows
+from mixminus.media.mixing.layout import LAWS, WIDE_LAWS, payload_rows
 from mixminus.media.protocol import DigitsSent, Event
+from mixminus.media.sound.comfort import LineNoise
+from mixminus.media.sound.dtmf import EVENT_BYTES, EventPacket, KeySender
 from mixminus.media.state import FRAME, LEG, NOWHERE, MediaState
 from mixminus.rtp.packet import HEADER_LAYOUT, VERSION_2
 

@@ -270,7 +270,7 @@ class MediaState:
     """That constant, samples."""
     offset_begun: NDArray[np.bool_]
     agc: NDArray[np.bool_]
-    """Its voice is brought to the usual level; this and the following are of :mod:`mixminus.media.agc`."""
+    """Its voice is brought to the usual level; this and the following are of :mod:`mixminus.media.sound.agc`."""
     gain: NDArray[np.float32]
     headroom: NDArray[np.float64]
     """(R, 2) gain of the limiter behind it, at 8 kHz and at the leg's own rate."""

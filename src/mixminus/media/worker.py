@@ -21,14 +21,14 @@ import msgspec
 
 from mixminus.errors import MediaError
 from mixminus.media.batch import PacketBatch
-from mixminus.media.crew import Crew
 from mixminus.media.engine import Engine
-from mixminus.media.frames import FrameReader, frame
+from mixminus.media.fleet.frames import FrameReader, frame
 from mixminus.media.loop import LATE_NS, TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap, TapFailed
-from mixminus.media.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
-from mixminus.media.storage import load_wav, load_wide
+from mixminus.media.sound.storage import load_wav, load_wide
+from mixminus.media.taping.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
+from mixminus.media.wide.crew import Crew
 
 PACKET_ROWS = 8192
 """Datagrams taken per tick at most; the rest waits in the socket buffers."""

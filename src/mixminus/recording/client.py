@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from mixminus.errors import StorageError
-from mixminus.media.frames import FrameReader, frame
+from mixminus.media.fleet.frames import FrameReader, frame
 from mixminus.recording.channels import Spec
 from mixminus.recording.finish import FinishedFile
 from mixminus.recording.protocol import (

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from mixminus.errors import StorageError
-from mixminus.media.frames import FrameReader, frame
+from mixminus.media.fleet.frames import FrameReader, frame
 from mixminus.recording.encryption import KeyRing
 from mixminus.recording.finish import Job, Turns, Wait, call
 from mixminus.recording.protocol import (

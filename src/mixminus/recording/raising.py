@@ -2,14 +2,14 @@
 
 A call is recorded at the highest rate that anybody in it can use. When a phone comes that can use more, the recording
 goes on at that rate, and what there was before is brought to it with the very filters of the live mix: so it is as late
-as their sound will be from then on (3.6 ms, :func:`mixminus.media.resample.delay_seconds`), and there is no seam.
+as their sound will be from then on (3.6 ms, :func:`mixminus.media.wide.resample.delay_seconds`), and there is no seam.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mixminus.media.resample import RATES, Resampler
+from mixminus.media.wide.resample import RATES, Resampler
 from mixminus.recording.pieces import Audio
 
 

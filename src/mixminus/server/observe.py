@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mixminus.calls.service import Service
-from mixminus.media.client import MediaClient
+from mixminus.media.fleet.client import MediaClient
 from mixminus.recording.keeper import Keeper
 from mixminus.sip.endpoint import SipEndpoint
 from mixminus.webhooks.deliver import Deliverer

@@ -30,8 +30,8 @@ from mixminus.clock import Clock, SystemClock
 from mixminus.errors import ConfigurationError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
-from mixminus.media.client import MediaClient
-from mixminus.media.endpoint import spawn_worker
+from mixminus.media.fleet.client import MediaClient
+from mixminus.media.fleet.endpoint import spawn_worker
 from mixminus.outbound.client import OutboundClient
 from mixminus.recording.archive import Archive
 from mixminus.recording.client import COMMAND as FINISHER

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mixminus.media.batch import PacketBatch, pack_address
 from mixminus.media.codecs import g711
 from mixminus.media.engine import Engine
-from mixminus.media.ports import REST_NS, PortBook
+from mixminus.media.fleet.ports import REST_NS, PortBook
 from mixminus.media.protocol import (
     Address,
     CloseLeg,
@@ -25,8 +25,8 @@ from mixminus.media.protocol import (
     TapClosed,
     TapFailed,
 )
-from mixminus.media.spool import SpoolWriter, Tap
 from mixminus.media.state import FRAME, TICK_NS
+from mixminus.media.taping.spool import SpoolWriter, Tap
 from mixminus.recording.spool import Spool
 from mixminus.testing.churn import Churn
 from mixminus.testing.tables import table_sizes

@@ -8,7 +8,7 @@ import numpy as np
 
 from mixminus.errors import MediaError
 from mixminus.media.codecs import g711, g722, opus
-from mixminus.media.resample import Resampler
+from mixminus.media.wide.resample import Resampler
 from mixminus.sdp.answer import Codec
 from mixminus.testing.sources import FRAME, RATE, Samples
 

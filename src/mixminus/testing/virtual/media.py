@@ -9,14 +9,14 @@ from typing import Any, cast
 
 from mixminus.errors import MediaError
 from mixminus.media.batch import PacketBatch
-from mixminus.media.client import MediaClient
-from mixminus.media.endpoint import WorkerEndpoint
 from mixminus.media.engine import Engine
+from mixminus.media.fleet.client import MediaClient
+from mixminus.media.fleet.endpoint import WorkerEndpoint
+from mixminus.media.fleet.ports import PortBook
 from mixminus.media.loop import TICK_NS
-from mixminus.media.ports import PortBook
 from mixminus.media.protocol import Command, Event, GetStats, OpenLeg, StartTap, Stats
-from mixminus.media.spool import SpoolWriter, Tap
-from mixminus.media.storage import load_wav, load_wide
+from mixminus.media.sound.storage import load_wav, load_wide
+from mixminus.media.taping.spool import SpoolWriter, Tap
 from mixminus.recording.spool import Spool
 from mixminus.testing.virtual.bank import Bank
 from mixminus.testing.virtual.loop import VirtualLoop
@@ -72,7 +72,7 @@ class _Bound:
 
 
 class VirtualWorker:
-    """What :class:`~mixminus.media.endpoint.WorkerEndpoint` is to the client, with the engine inside.
+    """What :class:`~mixminus.media.fleet.endpoint.WorkerEndpoint` is to the client, with the engine inside.
 
     ``keep_up`` is called once in a while, for whoever follows the spools.
     """

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mixminus.media.batch import ADDRESS_BYTES, Bytes, PacketBatch
-from mixminus.media.matrix import Index
+from mixminus.media.many_ticks.stretch import Sent
+from mixminus.media.many_ticks.stretch_heard import Later, Payloads
+from mixminus.media.mixing.matrix import Index
 from mixminus.media.state import FOREVER
-from mixminus.media.stretch import Sent
-from mixminus.media.stretch_heard import Later, Payloads
 from mixminus.testing.sources import FRAME
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
-from mixminus.media.stretch_heard import Later
+from mixminus.media.many_ticks.stretch_heard import Later
 from mixminus.testing.sources import RATE, Samples
 
 NS: Final = 1_000_000_000 // RATE

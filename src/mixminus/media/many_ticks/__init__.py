@@ -1,0 +1,1 @@
+"""Many ticks in one pass, for virtual time."""

@@ -1,0 +1,1 @@
+"""Who hears whom, and the sums that they hear."""

@@ -1,0 +1,1 @@
+"""What recordings are given, and how it gets to the disk."""
