@@ -8,7 +8,7 @@ import pytest
 
 from mixminus.errors import SoundError
 from mixminus.testing.speech import spoken
-from mixminus.testing.virtual.frozen import freeze, replay, thaw
+from mixminus.testing.virtual.replay import freeze, replay, thaw
 from mixminus.testing.virtual.world import World
 from testing.virtual.kit import add
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 def replay(file: Path, picture: Path | None) -> int:
     """Run it again and print its timeline; returns 0, 1 if it went otherwise, 2 if the file cannot be used."""
-    from mixminus.testing.virtual import frozen
+    from mixminus.testing.virtual import replay as runs
 
     try:
-        run = frozen.thaw(file.read_bytes())
+        run = runs.thaw(file.read_bytes())
     except (OSError, ValueError) as error:
         sys.stderr.write(f"mixminus: {file}: {error}\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="mixminus-replay-") as folder:
         try:
-            world = frozen.replay(run, Path(folder))
-        except frozen.Differs as error:
+            world = runs.replay(run, Path(folder))
+        except runs.Differs as error:
             sys.stderr.write(f"mixminus: {file}: went otherwise this time: {error}\n")
             return 1
         try:

@@ -39,7 +39,7 @@ def pytest_runtest_makereport(
 
 def _picture(world: World, node: pytest.Item) -> str:
     """The timeline as text; beside the test lies the same as a picture."""
-    from mixminus.testing.virtual.frozen import freeze
+    from mixminus.testing.virtual.replay import freeze
 
     timeline = world.timeline()
     folder = node.path.parent / ".mixminus"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from mixminus.sdp.answer import Codec
 from mixminus.sip.events import IncomingCall
@@ -12,13 +13,28 @@ from mixminus.testing.phone import CallFailed, VirtualPhone
 from mixminus.testing.sources import Samples, from_file
 from mixminus.testing.speech import spoken
 from mixminus.testing.virtual.audible import Audible, audible
-from mixminus.testing.virtual.frozen import told
 from mixminus.testing.virtual.sound import PhoneSound
 from mixminus.testing.virtual.tape import Tape
 
 if TYPE_CHECKING:
     from mixminus.testing.virtual.loop import VirtualLoop
     from mixminus.testing.virtual.world import World
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told(method: Callable[Concatenate[Phone, P], R]) -> Callable[..., R]:
+    """A method of a phone that is something from outside. Its parameters are given by name in a replay."""
+    names = method.__code__.co_varnames[1:]
+
+    @functools.wraps(method)
+    def telling(phone: Phone, *args: P.args, **kwargs: P.kwargs) -> R:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        phone.world.note("tell", phone.name, method.__name__, given)
+        return method(phone, *args, **kwargs)
+
+    return telling
 
 
 class Line(VirtualPhone):

@@ -8,7 +8,7 @@ import pytest
 
 from mixminus.cli.app import run
 from mixminus.testing.sources import voice
-from mixminus.testing.virtual import frozen
+from mixminus.testing.virtual.replay import Differs, freeze, replay, thaw
 from mixminus.testing.virtual.world import World
 from testing.virtual.kit import add, members, record, wav
 
@@ -26,7 +26,7 @@ def _run(world: World) -> bytes:
     world.advance(minutes=1)
     world.client.multi_party_calls.stop(friendly_name="room")
     world.until("MPCRecordingCompleted")
-    return frozen.freeze(world)
+    return freeze(world)
 
 
 def test_a_run_is_repeated_from_its_file(mixminus: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,10 +41,10 @@ def test_a_run_is_repeated_from_its_file(mixminus: World, tmp_path: Path, capsys
 
 
 def test_a_run_that_goes_otherwise_is_told(mixminus: World, tmp_path: Path) -> None:
-    kept = frozen.thaw(_run(mixminus))
+    kept = thaw(_run(mixminus))
     kept.log["phones"]["agent"] = "0" * 64
-    with pytest.raises(frozen.Differs, match="phones"):
-        frozen.replay(kept, tmp_path / "again")
+    with pytest.raises(Differs, match="phones"):
+        replay(kept, tmp_path / "again")
 
 
 def test_sounds_and_codecs_with_a_memory_are_repeated_too(mixminus: World, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_sounds_and_codecs_with_a_memory_are_repeated_too(mixminus: World, tmp_p
     calls.stop(friendly_name="room")
     mixminus.until("MPCRecordingCompleted")
     assert agent.heard(customer, since=3)
-    again = frozen.replay(frozen.thaw(frozen.freeze(mixminus)), tmp_path / "again")
+    again = replay(thaw(freeze(mixminus)), tmp_path / "again")
     try:
         assert again.log() == mixminus.log()
     finally:
@@ -78,4 +78,4 @@ def test_sounds_and_codecs_with_a_memory_are_repeated_too(mixminus: World, tmp_p
 
 def test_what_is_no_frozen_run_is_refused() -> None:
     with pytest.raises(ValueError, match="not a frozen run"):
-        frozen.thaw(b"hello")
+        thaw(b"hello")
