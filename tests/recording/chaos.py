@@ -48,7 +48,8 @@ from mixminus.clock import ManualClock
 from mixminus.errors import ConfigurationError, MixminusError, OutboundError, StorageError
 from mixminus.ids import Mint
 from mixminus.media import protocol as media
-from mixminus.media.taping.spool import POLL_SECONDS, RATE, SYNC_ROUNDS, SpoolWriter, Tap
+from mixminus.media.taping.spool import POLL_SECONDS, SYNC_ROUNDS, SpoolWriter
+from mixminus.media.taping.spooled import RATE, Tap
 from mixminus.media.taping.tap import BLOCK
 from mixminus.outbound.request import OutboundRequest, OutboundResponse
 from mixminus.recording.archive import Archive

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from mixminus.media.taping.spool import OpenSpool
+from mixminus.media.taping.spooled import OpenSpool
 from mixminus.media.worker import Worker, prepare_process, run
 from mixminus.recording.spool import Spool, sync_together
 

@@ -27,7 +27,8 @@ from mixminus.media.loop import LATE_NS, TICK_NS, WRITER_PRIORITY, Schedule, pre
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap, TapFailed
 from mixminus.media.sound.storage import load_wav, load_wide
-from mixminus.media.taping.spool import OpenSpool, SpoolWriter, SyncTogether, Tap
+from mixminus.media.taping.spool import SpoolWriter, SyncTogether
+from mixminus.media.taping.spooled import OpenSpool, Tap
 from mixminus.media.wide.crew import Crew
 
 PACKET_ROWS = 8192

@@ -26,7 +26,8 @@ from mixminus.media.protocol import (
     TapFailed,
 )
 from mixminus.media.state import FRAME, TICK_NS
-from mixminus.media.taping.spool import SpoolWriter, Tap
+from mixminus.media.taping.spool import SpoolWriter
+from mixminus.media.taping.spooled import Tap
 from mixminus.recording.spool import Spool
 from mixminus.testing.churn import Churn
 from mixminus.testing.tables import table_sizes

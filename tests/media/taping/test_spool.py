@@ -10,7 +10,8 @@ import pytest
 
 from mixminus.errors import StorageError
 from mixminus.media.protocol import StartTap, TapClosed, TapFailed
-from mixminus.media.taping.spool import OpenSpool, SpoolWriter, TapEvent
+from mixminus.media.taping.spool import SpoolWriter, TapEvent
+from mixminus.media.taping.spooled import OpenSpool
 from mixminus.recording.spool import Spool, segment_files
 from mixminus.recording.timeline import Timeline, timeline
 

@@ -16,7 +16,8 @@ from mixminus.media.fleet.ports import PortBook
 from mixminus.media.loop import TICK_NS
 from mixminus.media.protocol import Command, Event, GetStats, OpenLeg, StartTap, Stats
 from mixminus.media.sound.storage import load_wav, load_wide
-from mixminus.media.taping.spool import SpoolWriter, Tap
+from mixminus.media.taping.spool import SpoolWriter
+from mixminus.media.taping.spooled import Tap
 from mixminus.recording.spool import Spool
 from mixminus.testing.virtual.bank import Bank
 from mixminus.testing.virtual.loop import VirtualLoop
