@@ -270,7 +270,7 @@ def test_a_clock_that_is_off_does_not_add_up(parts_per_million: float, seconds: 
 @pytest.mark.parametrize("parts_per_million", [200, -200, 500])
 def test_minutes_with_a_clock_that_is_off_cost_neither_delay_nor_sound(parts_per_million: float) -> None:
     line, delays = drifting(600, parts_per_million)
-    assert max(delays[20:]) <= 50
+    assert max(delays[20:]) <= 60
     assert np.mean(delays[-500:]) <= np.mean(delays[100:600]) + 20
     assert (line.stats.lost, line.stats.late, line.stats.concealed) == (0, 0, 0)
 

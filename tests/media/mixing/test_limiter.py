@@ -9,26 +9,33 @@ from numpy.typing import NDArray
 from media.kit import Pcm, Studio, joined, strength, through, tone
 from mixminus.media import protocol
 from mixminus.media.codecs import g711
-from mixminus.media.mixing.layout import Layout, lay_out
+from mixminus.media.mixing.layout import CROWD, Layout, lay_out, payload_rows
 from mixminus.media.mixing.limiter import BLOCKS, LEAST, MOST, Limiter, bring_under, limit
 from mixminus.media.mixing.matrix import Plan, build_plan
+from mixminus.media.mixing.mix import Mixer
 from mixminus.media.state import FRAME
 
 Sound = NDArray[np.float64]
 RELEASE = 1 - np.exp(-2 / 80)
 
 
-def slow_limit(gain: float, frame: list[int]) -> tuple[float, list[float]]:
-    """One frame of one sum, sample by sample; samples before rounding."""
+def slow_gains(gain: float, frame: list[int]) -> list[float]:
+    """The gain of each sample of one frame of one sum, begun at ``gain``."""
     size = len(frame) // BLOCKS
     parts = [frame[at * size : (at + 1) * size] for at in range(BLOCKS)]
     most = [min(1.0, MOST / max(1, *(max(sample, -1 - sample) for sample in part))) for part in parts]
-    out: list[float] = []
-    for at, part in enumerate(parts):
+    gains: list[float] = []
+    for at in range(BLOCKS):
         end = min(most[at], most[min(at + 1, BLOCKS - 1)], gain + (1.1 - gain) * RELEASE)
-        out += [sample * (gain + (end - gain) * (n + 1) / size) for n, sample in enumerate(part)]
+        gains += [gain + (end - gain) * (n + 1) / size for n in range(size)]
         gain = end
-    return gain, [min(max(sample, LEAST), MOST) for sample in out]
+    return gains
+
+
+def slow_limit(gain: float, frame: list[int]) -> tuple[float, list[float]]:
+    """One frame of one sum, sample by sample; samples before rounding."""
+    gains = slow_gains(gain, frame)
+    return gains[-1], [min(max(sample * one, LEAST), MOST) for sample, one in zip(frame, gains, strict=True)]
 
 
 @settings(max_examples=40, deadline=None)
@@ -127,6 +134,31 @@ def test_the_gain_comes_back_within_a_fifth_of_a_second() -> None:
     assert gains == sorted(gains)
     assert gains[2] < 0.7
     assert gains[-1] == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(CROWD + 1, CROWD + 9), st.integers(300, 9000))
+def test_a_crowd_is_turned_down_alike_for_all_who_are_in_it(seed: int, size: int, peak: int) -> None:
+    """Beside a room of three, whose listeners have gains of their own."""
+    random = np.random.default_rng(seed)
+    ones = np.ones(size + 3, np.uint64)
+    plan = build_plan(np.repeat(np.array([0, 1], np.int32), (size, 3)), ones, ones)
+    layout = lay_out(plan, ones > 0, np.arange(size + 3), np.zeros(size + 3, np.uint8))
+    mixer = Mixer(Limiter(), size + 3)
+    gain, gains = 1.0, np.ones(FRAME)
+    for _ in range(4):
+        frame = random.integers(-peak, peak + 1, (size + 3, FRAME)).astype(np.int16)
+        mixer.run(plan, layout, frame, np.zeros((payload_rows(size + 3), FRAME), np.uint8))
+        total = frame[:size].sum(axis=0, dtype=np.int64)
+        gains = np.array(slow_gains(gain, total.tolist()))
+        gain = float(gains[-1])
+        for at, row in enumerate(layout.own_row):
+            own = frame[row].astype(np.int64)
+            if row < size:
+                expected = ((total - own) * gains).clip(LEAST, MOST)
+            else:
+                expected = (frame[size:].sum(axis=0, dtype=np.int64) - own).astype(np.float64)
+            assert np.abs(mixer.mix[layout.sums + at] - expected).max() < 0.5 + 0.02
 
 
 def two_rooms(active: list[int]) -> tuple[Plan, Layout]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mixminus.media.codecs import g711
 from mixminus.media.many_ticks.stretch_heard import Payloads, Played
 from mixminus.media.mixing.layout import LAWS, Layout, lay_out
-from mixminus.media.mixing.limiter import MOST, Limiter
+from mixminus.media.mixing.limiter import MOST, Limiter, follow_curve
 from mixminus.media.mixing.matrix import Index, Plan
 from mixminus.media.state import FRAME
 
@@ -171,8 +171,25 @@ class StretchMixer:
         total = np.empty(mixes.shape, np.int32)
         _add(part, frame, total)
         _take_out(part, frame, total)
-        self._limiter.finish_ticks(total, part.number, mixes)
+        if part.crowds:
+            self._finish_crowds(part, total, mixes)
+        else:
+            self._limiter.finish_ticks(total, part.number, mixes)
         return mixes
+
+    def _finish_crowds(self, part: _Part, total: NDArray[np.int32], mixes: Pcm) -> None:
+        """A part with crowds in it, (U + O, W) from ``total`` to ``mixes``; as the mixer does it tick by tick."""
+        crowds = len(part.crowds)
+        curve = self._limiter.finish_crowds(total[:crowds], part.begin, mixes[:crowds], FRAME)
+        alone = np.arange(len(total)) >= crowds
+        for at, less, _ in part.less:
+            if at < crowds:
+                follow_curve(total[less], None if curve is None else curve[at], mixes[less])
+                alone[less] = False
+        if alone.any():
+            limited = np.empty((int(alone.sum()), total.shape[1]), np.int16)
+            self._limiter.finish_ticks(total[alone], part.number[alone], limited)
+            mixes[alone] = limited
 
 
 def _doubt(most: Bounds, sums: int) -> _Doubt | None:

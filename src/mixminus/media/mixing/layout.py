@@ -31,7 +31,7 @@ class Layout:
     """The n-th sources of the sums after those; entry n is as long as there are sums with more than n sources."""
     own_sum: Index
     own_row: Index
-    """(O,) the sum, and the row whose sound is taken out."""
+    """(O,) the sum, and the row whose sound is taken out; those of the crowds come first."""
     encode: list[tuple[int, Index]]
     """Law and mixes to encode in it, payload after payload."""
     payload: Index
@@ -43,6 +43,11 @@ class Layout:
     @property
     def mixes(self) -> int:
         return self.sums + self.own_row.size
+
+    @property
+    def crowded(self) -> int:
+        """So many of the O, the first, are a crowd less an own sound."""
+        return int(np.count_nonzero(self.own_sum < len(self.crowds)))
 
     def sources(self, number: int) -> list[int]:
         """Rows that are added up to a sum."""
@@ -76,8 +81,10 @@ def lay_out_mixes(plan: Plan, active: NDArray[np.bool_], leg: Index) -> tuple[La
     mix = np.full(leg.size, -1, np.intp)
     shares = (total > 0) & ~own
     mix[shares] = place[bus_of[shares]]
-    less = own & (total > 1)
-    mix[less] = sums + np.arange(np.count_nonzero(less))
+    less = np.flatnonzero(own & (total > 1))
+    if crowds:
+        less = less[np.argsort(place[bus_of[less]] >= len(crowds), kind="stable")]
+    mix[less] = sums + np.arange(less.size)
     return Layout(crowds, ranks, place[bus_of[less]], leg[less], [], np.zeros(0, np.intp), place, sums), mix
 
 

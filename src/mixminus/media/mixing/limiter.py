@@ -4,7 +4,9 @@ A sum that stays under the ceiling passes to the bit. One that goes over is turn
 needed: within its frame the gain falls ahead of the peak (2 ms), nothing is delayed, and afterwards it comes back over
 some 100 ms. Only what comes so suddenly that the frame begins with it is still cut, for 2 ms at most.
 
-Gains belong to what lasts: the sum of a bus, and a row that hears a sum less its own sound.
+Gains belong to what lasts: the sum of a bus, and a row that hears a sum less its own sound. Only whoever hears a crowd
+less the own sound has no gain apart, and hears it turned down as the crowd is: one voice less makes no difference, and
+thousands of gains would cost more than all the mixing. What is then still too loud is cut off.
 """
 
 from __future__ import annotations
@@ -69,11 +71,41 @@ def _ceilings(blocks: Floats) -> Floats:
 def _turned_down(blocks: Floats, begin: Gains, end: Gains) -> Pcm:
     """(N, S) of ``blocks``, which are used up, with the gains at their begins and ends, (BLOCKS, N) each."""
     _, part, rows = blocks.shape
-    first, last = begin.astype(np.float32)[:, None], end.astype(np.float32)[:, None]
-    ramp = np.arange(1, part + 1, dtype=np.float32)[:, None] / np.float32(part)
-    blocks *= first + (last - first) * ramp
+    blocks *= _curve(begin, end, part)
     np.clip(np.rint(blocks, out=blocks), LEAST, MOST, out=blocks)
     return blocks.reshape(-1, rows).T.astype(np.int16, order="C")
+
+
+def _curve(begin: Gains, end: Gains, part: int) -> Floats:
+    """(B, part, N): the gains of samples that go from ``begin`` (B, N) to ``end``."""
+    first, last = begin.astype(np.float32)[:, None], end.astype(np.float32)[:, None]
+    ramp = np.arange(1, part + 1, dtype=np.float32)[:, None] / np.float32(part)
+    curve: Floats = first + (last - first) * ramp
+    return curve
+
+
+def crowd_curve(gain: Gains, total: Totals, size: int) -> tuple[Gains, Floats]:
+    """Several frames of ``size`` samples, (N, K * size), begun at ``gain`` (N,), as by :func:`limit` one by one.
+
+    Returns: gains at the end, and those of every sample, (N, K * size).
+    """
+    rows = len(total)
+    most = _ceilings(_blocks(total.reshape(-1, size))).T.reshape(rows, -1).astype(np.float64)
+    ends = _below(gain, most)
+    curve = _curve(ends[:, :-1].T, ends[:, 1:].T, size // BLOCKS).reshape(-1, rows)
+    return ends[:, -1], np.ascontiguousarray(curve.T)
+
+
+def follow_curve(total: Totals, curve: Floats | None, out: Pcm) -> None:
+    """Sums (N, W) to ``out`` at the gains of ``curve``, (W,) or (N, W); ``None``: as they are. The rest is cut off."""
+    if curve is not None:
+        turned = total.astype(np.float32)
+        turned *= curve
+        np.copyto(out, np.clip(np.rint(turned, out=turned), LEAST, MOST, out=turned), casting="unsafe")
+    elif is_over(total):
+        np.copyto(out, np.clip(total, LEAST, MOST), casting="unsafe")
+    else:
+        np.copyto(out, total, casting="unsafe")
 
 
 def is_over(total: Totals) -> bool:
@@ -168,6 +200,18 @@ class Limiter:
         else:
             np.copyto(out, total, casting="unsafe")
 
+    def finish_crowds(self, total: Totals, begin: int, out: Pcm, size: int) -> Floats | None:
+        """Frames of ``size`` samples of crowds, (N, K * size), which are the mixes from number ``begin`` on.
+
+        Returns: for :func:`follow_curve`, the gain of every sample, (N, K * size); ``None``: nothing is turned down.
+        """
+        part = slice(begin, begin + len(total))
+        curve = None
+        if (self._gain[part] < 1).any() or is_over(total):
+            self._gain[part], curve = crowd_curve(self._gain[part], total, size)
+        follow_curve(total, curve, out)
+        return curve
+
     def finish_ticks(self, total: Totals, mix: Index, out: Pcm) -> None:
         """Several frames, (N, K * FRAME), of the mixes numbered ``mix`` (N,), as by :meth:`finish` one by one."""
         gain = self._gain[mix]
@@ -182,6 +226,9 @@ class Limiter:
 
     def settle(self) -> None:
         """After a frame, or several, of all mixes."""
+        if self._layout is not None and (crowded := self._layout.crowded):
+            begin = self._layout.sums
+            self._gain[begin : begin + crowded] = self._gain[self._layout.own_sum[:crowded]]
         self.turned_down = bool((self._gain < 1).any())
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mixminus.media.codecs import g711
 from mixminus.media.mixing.layout import LAWS, Layout
-from mixminus.media.mixing.limiter import Limiter
+from mixminus.media.mixing.limiter import Limiter, Totals, follow_curve
 from mixminus.media.mixing.matrix import Plan
 from mixminus.media.state import FRAME
 
@@ -39,6 +39,7 @@ class Mixer:
     def run(self, plan: Plan, layout: Layout, frame: Pcm, payload: Bytes) -> None:
         """Fill ``mix`` from the sources' samples ((R, S) int16) and ``payload`` ((Q, S)) from the mixes to be sent."""
         self._limiter.follow(plan, layout)
+        self._crowds(layout, frame)
         self._sum(layout, frame)
         self._less_own(layout, frame)
         self._limiter.settle()
@@ -49,12 +50,25 @@ class Mixer:
                 g711.encode(law, self.mix.take(block, axis=0), payload[done : done + block.size])
                 done += block.size
 
+    def _crowds(self, layout: Layout, frame: Pcm) -> None:
+        """Sums of many sources, and whoever hears one less the own sound: turned down as the sum is."""
+        if not layout.crowds:
+            return
+        total = self._total[: len(layout.crowds)]
+        for index, rows in enumerate(layout.crowds):
+            np.sum(frame.take(rows, axis=0), axis=0, dtype=np.int32, out=total[index])
+        curve = self._limiter.finish_crowds(total, 0, self.mix[: len(total)], total.shape[1])
+        crowded = layout.crowded
+        for begin in range(0, crowded, _BLOCK):
+            part = slice(begin, min(begin + _BLOCK, crowded))
+            rest = self._rest(layout, part, frame)
+            at = layout.sums + begin
+            gains = None if curve is None else curve[layout.own_sum[part]]
+            follow_curve(rest, gains, self.mix[at : at + len(rest)])
+
     def _sum(self, layout: Layout, frame: Pcm) -> None:
         total = self._total
         base = len(layout.crowds)
-        for index, rows in enumerate(layout.crowds):
-            np.sum(frame.take(rows, axis=0), axis=0, dtype=np.int32, out=total[index])
-        self._limiter.finish(total[:base], 0, self.mix[:base])
         for begin in range(base, layout.sums, _BLOCK):
             end = min(begin + _BLOCK, layout.sums)
             for rank, rows in enumerate(layout.ranks):
@@ -69,9 +83,12 @@ class Mixer:
             self._limiter.finish(total[begin:end], begin, self.mix[begin:end])
 
     def _less_own(self, layout: Layout, frame: Pcm) -> None:
-        for begin in range(0, layout.own_row.size, _BLOCK):
-            rows = layout.own_row[begin : begin + _BLOCK]
-            rest = self._total.take(layout.own_sum[begin : begin + _BLOCK], axis=0)
-            rest -= frame.take(rows, axis=0)
+        for begin in range(layout.crowded, layout.own_row.size, _BLOCK):
+            rest = self._rest(layout, slice(begin, begin + _BLOCK), frame)
             at = layout.sums + begin
-            self._limiter.finish(rest, at, self.mix[at : at + rows.size])
+            self._limiter.finish(rest, at, self.mix[at : at + len(rest)])
+
+    def _rest(self, layout: Layout, part: slice, frame: Pcm) -> Totals:
+        rest = self._total.take(layout.own_sum[part], axis=0)
+        rest -= frame.take(layout.own_row[part], axis=0)
+        return rest
