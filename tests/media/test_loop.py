@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import time
 
-from mixminus.media.loop import LATENESS_WINDOW, TICK_NS, Schedule, sleeper
+from mixminus.media.loop import LATENESS_WINDOW, Schedule, sleeper
+from mixminus.media.state import TICK_NS
 
 MS = 1_000_000
 

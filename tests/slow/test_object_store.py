@@ -68,11 +68,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-@pytest.mark.parametrize("sealing", [None, KEY], ids=["plain", "sealed"])
-async def test_recordings_small_and_large_go_to_s3_and_come_back(
-    tmp_path: Path, store: Store, s3: str, sealing: bytes | None
-) -> None:
-    remote = ObjectStorage(f"s3://{BUCKET}/acme/voice", options(s3))
+async def keeps(tmp_path: Path, store: Store, remote: ObjectStorage, sealing: bytes | None) -> None:
+    """What a store is there for, with files that go whole and in parts."""
     await remote.check()
     kept = Kept(tmp_path, store, remote=remote, sealing=sealing)
     small = await kept.recording(1, b"small")
@@ -85,6 +82,14 @@ async def test_recordings_small_and_large_go_to_s3_and_come_back(
     assert kept.read(large.file, PART_BYTES - 3, 7) == content[PART_BYTES - 3 : PART_BYTES + 4]
     assert kept.archive.delete_family(large.file) == (large.file,)
     assert list(remote.names()) == remote.family(small.file + (".mxen" if sealing else ""))
+    await remote.check_deletion()
+
+
+@pytest.mark.parametrize("sealing", [None, KEY], ids=["plain", "sealed"])
+async def test_recordings_small_and_large_go_to_s3_and_come_back(
+    tmp_path: Path, store: Store, s3: str, sealing: bytes | None
+) -> None:
+    await keeps(tmp_path, store, ObjectStorage(f"s3://{BUCKET}/acme/voice", options(s3)), sealing)
 
 
 async def test_a_bucket_that_is_not_there_is_told(tmp_path: Path, store: Store, s3: str) -> None:

@@ -31,7 +31,7 @@ from mixminus.recording.storage.objects import PART_BYTES, ObjectStorage, StoreR
 from mixminus.store.db import Store
 from recording.kept import KEY, Kept
 from slow.support import program
-from slow.test_object_store import ask
+from slow.test_object_store import ask, keeps
 
 pytestmark = pytest.mark.slow
 
@@ -74,22 +74,6 @@ def served(around: Callable[[Wsgi], Wsgi]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-async def keeps(tmp_path: Path, store: Store, remote: ObjectStorage, sealing: bytes | None) -> None:
-    """What a store is there for, with files that go whole and in parts."""
-    await remote.check()
-    kept = Kept(tmp_path, store, remote=remote, sealing=sealing)
-    small = await kept.recording(1, b"small")
-    large = await kept.recording(2, random.Random(1).randbytes(2 * PART_BYTES + 12345))
-    content = kept.read(large.file)
-    assert await kept.keeper.round(), kept.keeper.trouble
-    assert list(kept.archive.local.names()) == [] and len(list(remote.names())) == 2
-    assert kept.read(small.file) == b"small" and kept.read(large.file) == content
-    assert kept.read(large.file, PART_BYTES - 3, 7) == content[PART_BYTES - 3 : PART_BYTES + 4]
-    assert kept.archive.delete_family(large.file) == (large.file,)
-    assert list(remote.names()) == remote.family(small.file + (".mxen" if sealing else ""))
-    await remote.check_deletion()
 
 
 def google_by_s3(app: Wsgi) -> Wsgi:

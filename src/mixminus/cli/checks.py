@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from mixminus.media.fleet.sharing import pool_size
+from mixminus.media.state import TICK_NS
 from mixminus.settings import Settings, split_host_port
 from mixminus.settings import processors as usable_processors
 
@@ -25,8 +26,7 @@ GIB = 1 << 30
 _SPOOL_BYTES_PER_HOUR = 8000 * 2 * 3600
 _ENOUGH_FREE = 5 * GIB
 _LEAST_FREE = GIB // 4
-TICK_MS = 20
-"""Milliseconds from one pass over all calls to the next."""
+TICK_MS = TICK_NS / 1_000_000
 STORE_SECONDS = 15.0
 SOON_DAYS = 14
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-TICK_NS = 20_000_000
+from mixminus.media.state import TICK_NS
+
 CATCH_UP_NS = 200_000_000
 """After a longer stall the missed ticks are skipped: a burst of older audio would only be thrown away by the peers."""
 LATE_NS = 5_000_000

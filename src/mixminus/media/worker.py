@@ -23,10 +23,11 @@ from mixminus.errors import MediaError
 from mixminus.media.batch import PacketBatch
 from mixminus.media.engine import Engine
 from mixminus.media.fleet.frames import FrameReader, frame
-from mixminus.media.loop import LATE_NS, TICK_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
+from mixminus.media.loop import LATE_NS, WRITER_PRIORITY, Schedule, prefer_this_thread, sleeper
 from mixminus.media.netio import open_netio
 from mixminus.media.protocol import Event, Reply, Request, SpeakStart, SpeakStop, StartTap, Stats, StopTap, TapFailed
 from mixminus.media.sound.storage import load_wav, load_wide
+from mixminus.media.state import TICK_NS
 from mixminus.media.taping.spool import SpoolWriter, SyncTogether
 from mixminus.media.taping.spooled import OpenSpool, Tap
 from mixminus.media.wide.crew import Crew

@@ -39,15 +39,12 @@ class Layout:
     place: Index
     """(buses,) sum of each bus, -1: silent now."""
     sums: int
+    crowded: int
+    """So many of the O, the first, are a crowd less an own sound."""
 
     @property
     def mixes(self) -> int:
         return self.sums + self.own_row.size
-
-    @property
-    def crowded(self) -> int:
-        """So many of the O, the first, are a crowd less an own sound."""
-        return int(np.count_nonzero(self.own_sum < len(self.crowds)))
 
     def sources(self, number: int) -> list[int]:
         """Rows that are added up to a sum."""
@@ -82,10 +79,12 @@ def lay_out_mixes(plan: Plan, active: NDArray[np.bool_], leg: Index) -> tuple[La
     shares = (total > 0) & ~own
     mix[shares] = place[bus_of[shares]]
     less = np.flatnonzero(own & (total > 1))
+    in_crowd = place[bus_of[less]] < len(crowds)
     if crowds:
-        less = less[np.argsort(place[bus_of[less]] >= len(crowds), kind="stable")]
+        less = less[np.argsort(~in_crowd, kind="stable")]
     mix[less] = sums + np.arange(less.size)
-    return Layout(crowds, ranks, place[bus_of[less]], leg[less], [], np.zeros(0, np.intp), place, sums), mix
+    crowded = int(np.count_nonzero(in_crowd))
+    return Layout(crowds, ranks, place[bus_of[less]], leg[less], [], np.zeros(0, np.intp), place, sums, crowded), mix
 
 
 def _ranked(source: Index, bus: Index, count: Index, order: Index, place: Index) -> tuple[list[Index], list[Index]]:

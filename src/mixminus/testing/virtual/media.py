@@ -13,9 +13,9 @@ from mixminus.media.engine import Engine
 from mixminus.media.fleet.client import MediaClient
 from mixminus.media.fleet.endpoint import WorkerEndpoint
 from mixminus.media.fleet.ports import PortBook
-from mixminus.media.loop import TICK_NS
 from mixminus.media.protocol import Command, Event, GetStats, OpenLeg, StartTap, Stats
 from mixminus.media.sound.storage import load_wav, load_wide
+from mixminus.media.state import TICK_NS
 from mixminus.media.taping.spool import SpoolWriter
 from mixminus.media.taping.spooled import Tap
 from mixminus.recording.spool import Spool

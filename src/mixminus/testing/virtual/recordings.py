@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixminus.media import protocol as media
-from mixminus.media.loop import TICK_NS
+from mixminus.media.state import TICK_NS
 from mixminus.store.rows import RecordingRow
 from mixminus.testing.sources import Samples
 from mixminus.testing.virtual.audible import Audible, audible
